@@ -1,0 +1,92 @@
+"""S3D: its size, its feature as the classifier sees it, folding, preprocessing, and what it refuses."""
+
+import numpy as np
+import pytest
+import torch
+from feature_samples import clip_batch
+from safetensors.torch import save_file
+
+from videobert_cli.core.features.backbones import load_backbone
+from videobert_cli.core.features.options import ExtractOptions
+from videobert_cli.core.features.s3d import MEAN_RGB, S3D, STD_RGB, fold_batch_norms
+from videobert_cli.errors import InputError, RecipeError
+from videobert_cli.runtime import has_bfloat16_units
+
+CPU = torch.device("cpu")
+
+
+def s3d_options(path, **changes) -> ExtractOptions:
+    values = {"backbone": "s3d", "weights": path, "clip_num_frames": 14, "precision": "float32", **changes}
+    return ExtractOptions(**values)
+
+
+@pytest.fixture(scope="module")
+def weights_path(s3d_state, tmp_path_factory):
+    path = tmp_path_factory.mktemp("s3d") / "weights.safetensors"
+    save_file(s3d_state, path)
+    return path
+
+
+def test_it_has_as_many_parameters_as_torchvisions() -> None:
+    assert sum(parameter.numel() for parameter in S3D().parameters()) == 8_320_048
+
+
+@pytest.mark.slow
+def test_logits_are_the_classifier_over_time_and_space(s3d_state) -> None:
+    network = S3D().eval()
+    network.load_state_dict(s3d_state)
+    clips = torch.randn(1, 3, 16, 224, 224, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected = network.classifier(network.avgpool(network.features(clips))).mean((2, 3, 4))
+        features = network(clips)
+        found = network.logits(features)
+        folded = fold_batch_norms(network)(clips)
+    assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
+    assert (folded - features).abs().max() <= 1e-4 * features.abs().max()
+
+
+@pytest.mark.slow
+def test_the_backbone_normalises_and_gathers_frames(s3d_state, weights_path) -> None:
+    batch = clip_batch(2, num_looked_at=14)
+    found = load_backbone(s3d_options(weights_path), device=CPU).features(batch)
+    network = S3D().eval()
+    network.load_state_dict(s3d_state)
+    frames = torch.from_numpy(batch.frames_FHWC[batch.frame_index_NT]).float() / 255
+    clips = ((frames - torch.tensor(MEAN_RGB)) / torch.tensor(STD_RGB)).permute(0, 4, 1, 2, 3).contiguous()
+    with torch.inference_mode():
+        expected = network(clips).numpy()
+    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_bfloat16_units(CPU), reason="this processor has no bfloat16 units")
+def test_auto_is_bfloat16_and_close_to_float32(weights_path) -> None:
+    batch = clip_batch(1, num_looked_at=14)
+    slow, quick = (
+        load_backbone(s3d_options(weights_path, precision=precision), device=CPU).features(batch)[0]
+        for precision in ("float32", "auto")
+    )
+    assert slow @ quick > 0.999 * np.linalg.norm(slow) * np.linalg.norm(quick)
+
+
+def test_the_reader_is_asked_for_every_frame_squeezed_to_a_square(weights_path) -> None:
+    backbone = load_backbone(s3d_options(weights_path), device=CPU)
+    request = backbone.frame_request(s3d_options(weights_path))
+    assert request.frame_indices == tuple(range(14))
+    assert (request.resize, request.crop_size) == ((256, 256), 224)
+    assert "AvgPool3d((2, 7, 7), stride 1)" in backbone.fingerprint["layer"]
+
+
+def test_clips_of_thirteen_frames_are_refused(weights_path) -> None:
+    with pytest.raises(RecipeError, match="at least 14 frames, not 13"):
+        load_backbone(s3d_options(weights_path, clip_num_frames=13), device=CPU)
+
+
+def test_other_weights_are_refused_by_name(s3d_state, tmp_path) -> None:
+    state = dict(s3d_state)
+    state["features.0.0.0.bias"] = state.pop("features.0.0.0.weight")
+    save_file(state, tmp_path / "other.safetensors")
+    with pytest.raises(
+        InputError, match=r"features\.0\.0\.0\.weight is missing; features\.0\.0\.0\.bias is unknown"
+    ):
+        load_backbone(s3d_options(tmp_path / "other.safetensors"), device=CPU)

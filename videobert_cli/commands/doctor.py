@@ -1,0 +1,58 @@
+"""`videobert doctor`: what this machine has, and what of it videobert can use."""
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from videobert_cli.artifacts import publish_bytes
+from videobert_cli.commands import flags
+from videobert_cli.commands.results import CommandResult
+
+HELP = """What this machine has: versions, device, precision, readers, free disk, and how fast a safe write is.
+
+Examples:
+
+  videobert doctor
+
+  videobert doctor --json
+
+  videobert doctor --device cpu
+"""
+
+
+def command(
+    *,
+    device: flags.DeviceOption = "auto",
+    json: flags.JsonOption = False,  # noqa: ARG001 - read by the frame around all commands
+    debug: flags.DebugOption = False,  # noqa: ARG001 - read by the frame around all commands
+) -> CommandResult:
+    """Report the environment."""
+    import importlib.util
+
+    from videobert_cli.runtime import environment, has_bfloat16_units, pick_device
+
+    chosen = pick_device(device)
+    facts = environment(seed=0, device=str(chosen))
+    packages = {name: version for name, version in facts["packages"].items() if version}
+    has_decord = importlib.util.find_spec("decord") is not None
+    free_gib = shutil.disk_usage(Path.cwd()).free / 2**30
+    write_ms = _safe_write_ms()
+    lines = (
+        f"ok    python {facts['python']}   "
+        + "   ".join(f"{name} {version}" for name, version in packages.items()),
+        f"ok    device {chosen}{': ' + facts['gpu'] if facts['gpu'] and chosen.type == 'cuda' else ''}, "
+        f"{facts['num_cpus']} CPUs, bfloat16 in hardware: {'yes' if has_bfloat16_units(chosen) else 'no'}",
+        f"ok    readers: pyav{', decord' if has_decord else ''}",
+        f"{'ok  ' if free_gib > 5 else 'warn'}  disk: {free_gib:.1f} GiB free here, write + fsync + rename {write_ms:.1f} ms",
+    )
+    metrics = {"doctor.free_gib": round(free_gib, 1), "doctor.safe_write_ms": round(write_ms, 2)}
+    return CommandResult(metrics=metrics, outputs={"environment": facts}, lines=lines)
+
+
+def _safe_write_ms() -> float:
+    with tempfile.TemporaryDirectory(dir=os.curdir, prefix=".videobert-doctor-") as folder:
+        started = time.perf_counter()
+        publish_bytes(Path(folder) / "probe", b"probe")
+        return 1000 * (time.perf_counter() - started)

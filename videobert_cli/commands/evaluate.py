@@ -1,0 +1,93 @@
+"""`videobert evaluate`: a shell around the pipeline's evaluate stage, for one model or several."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from videobert_cli.commands import flags
+from videobert_cli.commands.results import CommandResult
+from videobert_cli.commands.scores import score_lines
+from videobert_cli.commands.session import CommonFlags
+from videobert_cli.commands.stage_command import StageFlags, run_stage
+
+HELP = """Held-out segments become scores, each beside chance and the language prior.
+
+Without --model the run's own models are measured, and made first where they are missing; --model DIR (repeatable)
+measures models made elsewhere with the same codebook.
+
+Examples:
+
+  videobert evaluate recipes/demo.yaml
+
+  videobert evaluate recipes/demo.yaml --json | jq .metrics
+
+  for seed in 0 1 2; do videobert evaluate demo --seed $seed --set run=runs/demo-$seed; done
+"""
+
+ModelsOption = Annotated[
+    list[Path],
+    typer.Option("--model", metavar="DIR", help="A model directory made elsewhere; repeatable."),
+]
+
+
+def command(  # noqa: PLR0913 - one parameter a flag
+    *,
+    recipe: flags.RecipeArgument,
+    overrides: flags.SetOption = [],  # noqa: B006 - typer reads the default, nothing changes it
+    model: ModelsOption = [],  # noqa: B006 - as above
+    dry_run: flags.DryRunOption = False,
+    print_config: flags.PrintConfigOption = False,
+    no_upstream: flags.NoUpstreamOption = False,
+    overwrite: flags.OverwriteOption = False,
+    device: flags.DeviceOption = "auto",
+    seed: flags.SeedOption = None,
+    json: flags.JsonOption = False,  # noqa: ARG001 - read by the frame around all commands
+    quiet: flags.QuietOption = False,
+    verbose: flags.VerboseOption = False,
+    debug: flags.DebugOption = False,  # noqa: ARG001 - read by the frame around all commands
+) -> CommandResult:
+    """Measure the models of a recipe, or models made elsewhere."""
+    stage_flags = StageFlags(
+        overrides=overrides,
+        seed=seed,
+        is_dry_run=dry_run,
+        is_print_config=print_config,
+        is_upstream_forbidden=no_upstream,
+        is_overwrite=overwrite,
+        common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose),
+    )
+    models: list[Path | None] = list(model) or [None]
+    results = [run_stage("evaluate", recipe, flags=stage_flags, model=path) for path in models]
+    if dry_run or print_config:
+        return results[0]
+    return _together(results, models=[str(path) for path in model])
+
+
+def _together(results: list[CommandResult], *, models: list[str]) -> CommandResult:
+    """Return one result: as it is for one model, metrics prefixed by the model's directory for several."""
+    names = models if len(models) > 1 else [""]
+    metrics: dict[str, Any] = {}
+    lines: list[str] = []
+    for name, result in zip(names, results, strict=True):
+        metrics |= {f"{name}:{key}" if name else key: value for key, value in result.metrics.items()}
+        lines += [*([name] if name else []), *score_lines(result.metrics), *_report_lines(result), ""]
+    worst = max(results, key=lambda result: result.exit_code)
+    outputs = {
+        name or "evaluate": result.outputs["evaluate"] for name, result in zip(names, results, strict=True)
+    }
+    lines += [f"report: {Path(str(path)) / 'report.json'}" for path in outputs.values()]
+    return CommandResult(
+        status=worst.status,
+        exit_code=worst.exit_code,
+        run=worst.run,
+        metrics=metrics,
+        outputs=outputs,
+        lines=tuple(lines),
+    )
+
+
+def _report_lines(result: CommandResult) -> list[str]:
+    path = Path(str(result.outputs["evaluate"])) / "report.txt"
+    text = path.read_text().rstrip() if path.is_file() else ""
+    return ["", *text.splitlines()] if text else []

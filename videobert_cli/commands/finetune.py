@@ -1,0 +1,48 @@
+"""`videobert finetune`: a shell around the pipeline's finetune stage."""
+
+from videobert_cli.commands import flags
+from videobert_cli.commands.results import CommandResult
+from videobert_cli.commands.session import CommonFlags
+from videobert_cli.commands.stage_command import StageFlags, run_stage
+
+HELP = """A pretrained model learns the classes of labelled segments.
+
+What lies before it and is missing is made first; `--model DIR` starts from a model made elsewhere with the same codebook.
+
+Examples:
+
+  videobert finetune recipes/demo.yaml
+
+  videobert finetune recipes/demo.yaml --set finetune.label=object --set run=runs/objects
+
+  videobert finetune recipes/demo.yaml --model runs/other/pretrain/model
+"""
+
+
+def command(  # noqa: PLR0913 - one parameter a flag
+    *,
+    recipe: flags.RecipeArgument,
+    overrides: flags.SetOption = [],  # noqa: B006 - typer reads the default, nothing changes it
+    dry_run: flags.DryRunOption = False,
+    print_config: flags.PrintConfigOption = False,
+    no_upstream: flags.NoUpstreamOption = False,
+    overwrite: flags.OverwriteOption = False,
+    device: flags.DeviceOption = "auto",
+    model: flags.ModelOption = None,
+    seed: flags.SeedOption = None,
+    json: flags.JsonOption = False,  # noqa: ARG001 - read by the frame around all commands
+    quiet: flags.QuietOption = False,
+    verbose: flags.VerboseOption = False,
+    debug: flags.DebugOption = False,  # noqa: ARG001 - read by the frame around all commands
+) -> CommandResult:
+    """Make the finetune stage of a recipe."""
+    stage_flags = StageFlags(
+        overrides=overrides,
+        seed=seed,
+        is_dry_run=dry_run,
+        is_print_config=print_config,
+        is_upstream_forbidden=no_upstream,
+        is_overwrite=overwrite,
+        common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose),
+    )
+    return run_stage("finetune", recipe, flags=stage_flags, model=model)

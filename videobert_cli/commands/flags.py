@@ -1,0 +1,43 @@
+"""The flags that several commands share, each spelt and explained once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RecipeArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE", help="A recipe (*.yaml), or the name of one we ship: demo, howto100m, ..."
+    ),
+]
+SetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable, the last one wins."
+    ),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop; nothing is written.")]
+PrintConfigOption = Annotated[
+    bool, typer.Option("--print-config", help="Print the resolved recipe with each value's origin and stop.")
+]
+NoUpstreamOption = Annotated[
+    bool, typer.Option("--no-upstream", help="Refuse to make the stages before this one.")
+]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Make stages anew that were made from other settings or inputs.")
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Override the recipe's seed.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on stdout, also on failure.")
+]
+QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Only results, warnings and errors.")]
+VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="A line for every step of progress.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--model", metavar="DIR", help="A model directory made elsewhere, in place of the run's own."
+    ),
+]

@@ -1,0 +1,55 @@
+"""What a user may name as videos: files, folders, globs, lists of names, names on standard input."""
+
+import glob
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from videobert_cli.core.video.entries import VIDEO_SUFFIXES
+from videobert_cli.errors import MissingInputError
+
+
+def expand_inputs(names: Iterable[str], *, is_null_separated: bool) -> list[Path]:
+    """Return the files that the names stand for, each once, in the order given; a folder's are sorted.
+
+    A name that exists is taken as it is, whatever characters it has; only then are `@`, `-` and globs looked at.
+
+    Raises:
+        MissingInputError: A name stands for nothing, or nothing is named at all.
+    """
+    paths = list(
+        dict.fromkeys(path for name in names for path in _expand(name, is_null_separated=is_null_separated))
+    )
+    if not paths:
+        raise MissingInputError("no video was named", at="standard input", fix="videobert predict clip.mp4")
+    return paths
+
+
+def _expand(name: str, *, is_null_separated: bool) -> Iterator[Path]:
+    if name == "-":
+        yield from (Path(line) for line in _names(sys.stdin.read(), is_null_separated=is_null_separated))
+        return
+    path = Path(name)
+    if path.is_dir():
+        found = sorted(
+            file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in VIDEO_SUFFIXES
+        )
+        if not found:
+            raise MissingInputError("this folder holds no video", at=name, fix="name a folder that does")
+        yield from found
+    elif path.exists() or path.is_symlink():
+        yield path
+    elif name.startswith("@") and Path(name[1:]).is_file():
+        yield from (
+            Path(line) for line in _names(Path(name[1:]).read_text(), is_null_separated=is_null_separated)
+        )
+    else:
+        found = sorted(Path(match) for match in glob.glob(name, recursive=True))  # noqa: PTH207 - may be absolute
+        if not found:
+            raise MissingInputError("there is no such file or folder", at=name, fix="check the name")
+        yield from found
+
+
+def _names(text: str, *, is_null_separated: bool) -> list[str]:
+    parts = text.split("\0") if is_null_separated else text.splitlines()
+    return [part for part in parts if part]

@@ -1,0 +1,112 @@
+"""What `extract`, `quantize`, `pretrain`, `finetune` and `evaluate` have in common: recipe in, stage made, result out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from videobert_cli.commands.console import Console
+from videobert_cli.commands.results import CommandResult
+from videobert_cli.commands.session import CommonFlags, console_and_stop
+from videobert_cli.runtime import StopRequest
+
+if TYPE_CHECKING:
+    from videobert_cli.recipe.load import LoadedRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageFlags:
+    """The flags of a command that takes a recipe."""
+
+    overrides: Sequence[str]
+    seed: int | None
+    is_dry_run: bool
+    is_print_config: bool
+    is_upstream_forbidden: bool
+    is_overwrite: bool
+    common: CommonFlags
+
+
+def run_stage(target: str, recipe: str, *, flags: StageFlags, model: Path | None = None) -> CommandResult:
+    """Make stage `target` of the recipe and what it needs; or print the plan or the resolved recipe.
+
+    Heavy modules are imported here, after the recipe has been checked, so that a typo is answered at once.
+    """
+    from videobert_cli.recipe.snapshot import print_config
+
+    loaded = load_with_flags(recipe, flags=flags)
+    if flags.is_print_config:
+        return CommandResult(status="printed", lines=tuple(print_config(loaded).splitlines()))
+    with console_and_stop(flags.common) as (console, stop):
+        if flags.is_dry_run:
+            return _plan(target, loaded, flags=flags, console=console, model=model)
+        return _run(target, loaded, flags=flags, parts=(console, stop), model=model)
+
+
+def load_with_flags(recipe: str, *, flags: StageFlags) -> "LoadedRecipe":
+    """Load the recipe with `--set` and `--seed` put in."""
+    from videobert_cli.recipe.load import load_recipe
+    from videobert_cli.recipe.names import resolve_recipe
+
+    overrides = list(flags.overrides)
+    if flags.seed is not None:
+        overrides.append(f"seed={flags.seed}")
+    return load_recipe(resolve_recipe(recipe), overrides=overrides)
+
+
+def _plan(
+    target: str, loaded: "LoadedRecipe", *, flags: StageFlags, console: Console, model: Path | None
+) -> CommandResult:
+    from videobert_cli.pipeline.plan import make_plan
+    from videobert_cli.pipeline.run import Run
+    from videobert_cli.runtime import pick_device
+
+    run = Run(
+        loaded,
+        device=pick_device(flags.common.device),
+        stop=StopRequest(),
+        reporter=console,
+        external_model=model,
+    )
+    plan = make_plan(run, target=target)
+    return CommandResult(
+        status="planned",
+        run=str(loaded.recipe.run),
+        metrics=plan.facts,
+        outputs=plan.stages,
+        lines=plan.lines,
+    )
+
+
+def _run(
+    target: str,
+    loaded: "LoadedRecipe",
+    *,
+    flags: StageFlags,
+    parts: tuple[Console, StopRequest],
+    model: Path | None,
+) -> CommandResult:
+    from videobert_cli.pipeline.execute import run_pipeline
+    from videobert_cli.pipeline.run import Run
+    from videobert_cli.runtime import pick_device
+
+    console, stop = parts
+    run = Run(
+        loaded, device=pick_device(flags.common.device), stop=stop, reporter=console, external_model=model
+    )
+    with run.open():
+        result = run_pipeline(
+            run, target=target, upstream=not flags.is_upstream_forbidden, overwrite=flags.is_overwrite
+        )
+    partial = result.num_failed > 0
+    nothing = result.was_finished and not partial
+    return CommandResult(
+        status="partial" if partial else "nothing-to-do" if nothing else "done",
+        exit_code=4 if partial else 0,
+        run=str(loaded.recipe.run),
+        metrics=dict(result.report.facts),
+        outputs={target: str(run.directory(target))},
+        lines=(
+            f"{target}: {'nothing to do, ' if nothing else ''}{result.report.summary} -> {run.directory(target)}",
+        ),
+    )

@@ -1,0 +1,68 @@
+"""`videobert verify`: re-hash artifacts and say what is damaged."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from videobert_cli.artifacts import MANIFEST_NAME, Damage, read_manifest, verify
+from videobert_cli.commands import flags
+from videobert_cli.commands.results import CommandResult
+from videobert_cli.errors import ArtifactError, MissingInputError
+
+HELP = """Every file of an artifact is read again and compared with the hash it was written with.
+
+PATH is an artifact (a feature store, codebook, model, checkpoint, demo corpus) or a folder with artifacts in it, such
+as a run.
+
+Examples:
+
+  videobert verify runs/demo
+
+  videobert verify runs/demo/pretrain/model
+
+  videobert verify demo --json
+"""
+
+
+def command(
+    *,
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Artifacts, or folders with artifacts.")
+    ],
+    json: flags.JsonOption = False,  # noqa: ARG001 - read by the frame around all commands
+    debug: flags.DebugOption = False,  # noqa: ARG001 - read by the frame around all commands
+) -> CommandResult:
+    """Re-hash artifacts."""
+    artifacts = [artifact for path in paths for artifact in _artifacts(path)]
+    damages = [damage for artifact in artifacts for damage in _check(artifact)]
+    if damages:
+        first = damages[0]
+        others = f", and {len(damages) - 1} more" if len(damages) > 1 else ""
+        raise ArtifactError(
+            f"{first.path.name} {first.problem}{others}",
+            at=str(first.path),
+            fix="remove the artifact and run its stage again; what it was made from is still there",
+        )
+    lines = []
+    for artifact in artifacts:
+        manifest = read_manifest(artifact)
+        lines.append(
+            f"ok  {manifest.kind:<10} {manifest.content_hash[:12]}  {len(manifest.files)} files  {artifact}"
+        )
+    return CommandResult(metrics={"verify.num_artifacts": len(artifacts)}, lines=tuple(lines))
+
+
+def _artifacts(path: Path) -> list[Path]:
+    if not path.exists():
+        raise MissingInputError("there is nothing here", at=str(path), fix="name an artifact or a run")
+    found = sorted(manifest.parent for manifest in path.rglob(MANIFEST_NAME) if manifest.is_file())
+    if not found:
+        raise ArtifactError(
+            "there is no finished artifact here", at=str(path), fix="name an artifact or a run"
+        )
+    return found
+
+
+def _check(artifact: Path) -> list[Damage]:
+    return verify(artifact)

@@ -1,0 +1,1 @@
+"""The shared core, in the order of the data: video, features, words, text, sequences, model, training, tasks, metrics, reports."""

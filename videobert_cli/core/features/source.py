@@ -1,0 +1,52 @@
+"""What a stored item remembers of its source file, so that a changed video is never taken for the old one."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from videobert_cli import artifacts
+
+_EDGE_BYTES = 65_536
+
+
+def source_fingerprint(path: Path) -> dict[str, Any] | None:
+    """Return size and hash of a video's edges, or of a folder's file names and sizes; None where it cannot
+    be read.
+
+    Only the first and last 64 kB are hashed: containers keep their index in one of them, and reading 100 TB
+    of video
+    again to learn that nothing changed would cost more than the features. No path and no time is part of it.
+    """
+    try:
+        return _folder_fingerprint(path) if path.is_dir() else _file_fingerprint(path)
+    except OSError:
+        return None
+
+
+def source_num_bytes(path: Path) -> int | None:
+    """Return the size of a file, None for anything else."""
+    try:
+        return path.stat().st_size if path.is_file() else None
+    except OSError:
+        return None
+
+
+def _file_fingerprint(path: Path) -> dict[str, Any] | None:
+    # A named pipe would block the open for ever.
+    if not path.is_file():
+        return None
+    num_bytes = path.stat().st_size
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as stream:
+        digest.update(stream.read(_EDGE_BYTES))
+        stream.seek(max(num_bytes - _EDGE_BYTES, 0))
+        digest.update(stream.read(_EDGE_BYTES))
+    return {"num_bytes": num_bytes, "edges_xxh3": digest.hexdigest()}
+
+
+def _folder_fingerprint(path: Path) -> dict[str, Any]:
+    files = [file for file in path.iterdir() if file.is_file()]
+    listing = sorted([os.fsencode(file.name).hex(), file.stat().st_size] for file in files)
+    return {"num_files": len(files), "listing_xxh3": artifacts.hash_json(listing)}

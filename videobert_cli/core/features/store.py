@@ -1,0 +1,188 @@
+"""Reading the feature store: one video is one item, found in the spool or in a shard alike, its hash checked.
+
+Shapes: T clips of one video, D feature.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from videobert_cli import artifacts
+from videobert_cli.core.features.store_format import (
+    FORMAT_VERSION,
+    SHARDS_NAME,
+    SPOOL_NAME,
+    STORE_NAME,
+    Item,
+    Location,
+    StoredFeatures,
+    read_index,
+    read_rows,
+    read_spool_item,
+)
+from videobert_cli.errors import ArtifactError
+
+
+class FeatureStore:
+    """A store opened for reading: what it held at that moment. Sealing it meanwhile is harmless."""
+
+    def __init__(self, directory: Path, *, description: Mapping[str, Any]) -> None:
+        self.directory = directory
+        self._description = description
+        self._locations = locate_items(directory)
+
+    @classmethod
+    def open(cls, directory: Path) -> "FeatureStore":
+        """Open the store at `directory`, sealed or still growing.
+
+        Raises:
+            ArtifactError: There is none, it is damaged, or of a newer format.
+        """
+        return cls(directory, description=read_description(directory))
+
+    @property
+    def dim(self) -> int:
+        """Return the size of a feature."""
+        return int(self._description["dim"])
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what the features were made with: backbone, weights' hash, preprocessing, rate, geometry,
+        reader.
+        """
+        return dict(self._description["fingerprint"])
+
+    def ids(self) -> list[str]:
+        """Return the ids of all items, sorted."""
+        return sorted(self._locations)
+
+    def __contains__(self, item_id: object) -> bool:
+        return item_id in self._locations
+
+    def __len__(self) -> int:
+        return len(self._locations)
+
+    def item(self, item_id: str) -> Item:
+        """Return what is known of an item without opening its features: clips, hash, facts.
+
+        Raises:
+            ArtifactError: The store does not hold it.
+        """
+        return self._locate(item_id).item
+
+    def read(self, item_id: str) -> StoredFeatures:
+        """Return an item's features, start times and facts.
+
+        Raises:
+            ArtifactError: The store does not hold it, or its bytes are not what was written.
+        """
+        location = self._locate(item_id)
+        try:
+            return read_rows(location)
+        except FileNotFoundError:
+            # Sealed since the store was opened: the item is in a shard now.
+            self._locations = locate_items(self.directory)
+        try:
+            return read_rows(self._locate(item_id))
+        except FileNotFoundError as error:
+            raise ArtifactError(f"the features of {item_id!r} are gone", at=str(location.path)) from error
+
+    def content_hash(self, ids: Iterable[str]) -> str:
+        """Return a hash of the named items' contents, whatever their order and wherever they lie."""
+        return artifacts.hash_json({item_id: self._locate(item_id).item.xxh3 for item_id in set(ids)})
+
+    def _locate(self, item_id: str) -> Location:
+        if item_id not in self._locations:
+            raise ArtifactError(
+                f"the store has no features of {item_id!r}",
+                at=str(self.directory),
+                fix="see its quarantine.jsonl for the reason; `videobert extract` makes what is missing",
+            )
+        return self._locations[item_id]
+
+
+def read_description(directory: Path) -> dict[str, Any]:
+    """Return `store.json`.
+
+    Raises:
+        ArtifactError: There is none, it is damaged, or of a newer format.
+    """
+    path = directory / STORE_NAME
+    try:
+        description = json.loads(path.read_text())
+        version, complete = description["format_version"], {"dim", "fingerprint"} <= description.keys()
+    except FileNotFoundError as error:
+        raise ArtifactError("this is not a feature store: it has no store.json", at=str(directory)) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(f"store.json cannot be read ({error})", at=str(path)) from error
+    if not complete or not isinstance(version, int):
+        raise ArtifactError("store.json lacks dim, fingerprint or format_version", at=str(path))
+    if version > FORMAT_VERSION:
+        raise ArtifactError(
+            f"format version {version} is newer than this videobert knows ({FORMAT_VERSION})",
+            at=str(path),
+            fix="pip install --upgrade videobert-cli",
+        )
+    return dict(description)
+
+
+def locate_items(directory: Path) -> dict[str, Location]:
+    """Return every item of the store by id; one that lies in spool and shard alike is taken from the
+    shard.
+    """
+    # The spool first: what is sealed in between is then found twice, and never missed.
+    spooled = list(_spooled(directory))
+    sealed = (location for path in index_paths(directory) for location in read_index(path))
+    return {location.item.id: location for location in (*spooled, *sealed)}
+
+
+def index_paths(directory: Path) -> list[Path]:
+    """Return the indexes of all shards that exist, sorted."""
+    return sorted(
+        path for path in (directory / SHARDS_NAME).glob("*.index.json") if not path.name.startswith(".")
+    )
+
+
+def spool_paths(directory: Path) -> list[Path]:
+    """Return the files of all items in flight, sorted."""
+    found = (directory / SPOOL_NAME).glob("*/*.safetensors")
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
+def verify_store(directory: Path) -> list[artifacts.Damage]:
+    """Re-hash every item of the store, and every file of its manifest where it is sealed; empty when all is
+    well.
+
+    Raises:
+        ArtifactError: `directory` is not a feature store at all.
+    """
+    read_description(directory)
+    damages = list(artifacts.verify(directory)) if artifacts.is_finished(directory) else []
+    damaged = {damage.path for damage in damages}
+    for path in (*index_paths(directory), *spool_paths(directory)):
+        if path not in damaged:
+            damages.extend(damage for damage in _verify_items(path) if damage.path not in damaged)
+    return damages
+
+
+def _verify_items(path: Path) -> Iterator[artifacts.Damage]:
+    try:
+        locations = [read_spool_item(path)] if path.suffix == ".safetensors" else read_index(path)
+    except ArtifactError as error:
+        yield artifacts.Damage(path=path, problem=error.what)
+        return
+    for location in locations:
+        try:
+            read_rows(location)
+        except (ArtifactError, OSError) as error:
+            yield artifacts.Damage(path=location.path, problem=f"item {location.item.id!r}: {error}")
+
+
+def _spooled(directory: Path) -> Iterator[Location]:
+    for path in spool_paths(directory):
+        try:
+            yield read_spool_item(path)
+        except FileNotFoundError:
+            # Sealed between the listing and now: its shard is read next.
+            continue

@@ -1,0 +1,234 @@
+"""Writing the feature store: an item is safe once `add` returns, and sealing can be killed and started again.
+
+Shapes: T clips of one video, D feature.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from videobert_cli import artifacts
+from videobert_cli.core.features.arithmetic import fingerprint_difference
+from videobert_cli.core.features.quarantine import (
+    QUARANTINE_NAME,
+    FailedItem,
+    forget_failure,
+    read_quarantine,
+    record_failure,
+)
+from videobert_cli.core.features.source import source_num_bytes
+from videobert_cli.core.features.store import index_paths, locate_items, read_description, spool_paths
+from videobert_cli.core.features.store_format import (
+    FORMAT_VERSION,
+    KIND,
+    SHARDS_NAME,
+    SPOOL_NAME,
+    STORE_NAME,
+    Item,
+    Location,
+    StoredFeatures,
+    index_path,
+    publish_index,
+    read_rows,
+    read_spool_item,
+    shard_bytes,
+    spool_bytes,
+    spool_name,
+)
+from videobert_cli.errors import StaleStageError
+
+SHARD_NUM_BYTES = 256_000_000
+
+
+class FeatureStoreWriter:
+    """A store opened for writing by one worker; several workers may share a directory, one of them seals."""
+
+    def __init__(
+        self, directory: Path, *, worker: str, description: Mapping[str, Any], shard_num_bytes: int
+    ) -> None:
+        self.directory = directory
+        self.worker = worker
+        self.dim = int(description["dim"])
+        self.fingerprint = dict(description["fingerprint"])
+        self.failed: dict[str, FailedItem] = read_quarantine(directory)
+        self._items = {item_id: location.item for item_id, location in locate_items(directory).items()}
+        self._shard_num_bytes = shard_num_bytes
+        self._spool_num_bytes = sum(path.stat().st_size for path in spool_paths(directory))
+
+    @classmethod
+    def create_or_open(
+        cls,
+        directory: Path,
+        *,
+        fingerprint: Mapping[str, Any],
+        dim: int,
+        worker: str = "main",
+        shard_num_bytes: int = SHARD_NUM_BYTES,
+    ) -> "FeatureStoreWriter":
+        """Open the store at `directory`, or start one. A sealed store stays sealed until something is added.
+
+        Raises:
+            StaleStageError: The store there was made with other settings; the difference is shown.
+            ArtifactError: The store there is damaged.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        if not (directory / STORE_NAME).is_file():
+            start = {
+                "format_version": FORMAT_VERSION,
+                "dim": dim,
+                "dtype": "float16",
+                "fingerprint": dict(fingerprint),
+            }
+            artifacts.publish_json(directory / STORE_NAME, start)
+        description = read_description(directory)
+        difference = fingerprint_difference(
+            {**description["fingerprint"], "dim": description["dim"]}, {**fingerprint, "dim": dim}
+        )
+        if difference:
+            raise StaleStageError(
+                f"the features there were made otherwise: {difference}",
+                at=str(directory),
+                fix="go back to those settings, use another run directory (--set run=DIR), or remove this store",
+            )
+        return cls(directory, worker=worker, description=description, shard_num_bytes=shard_num_bytes)
+
+    def __contains__(self, item_id: object) -> bool:
+        return item_id in self._items
+
+    def item(self, item_id: str) -> Item:
+        """Return what is known of an item of the store."""
+        return self._items[item_id]
+
+    def add(
+        self,
+        item_id: str,
+        *,
+        features_TD: NDArray[Any],
+        clip_start_seconds_T: NDArray[np.float64],
+        facts: Mapping[str, Any],
+    ) -> None:
+        """Store one video; when this returns it survives any crash. It leaves the quarantine if it was there.
+
+        `facts` are JSON values; no path, host or wall time, so that equal work gives equal bytes.
+
+        Raises:
+            ValueError: The shapes do not fit the store, or the store holds the item already.
+            ResourceError: The disk is full.
+        """
+        if item_id in self._items:
+            raise ValueError(f"the store holds {item_id!r} already")
+        num_clips = len(clip_start_seconds_T)
+        if features_TD.shape != (num_clips, self.dim) or num_clips == 0:
+            raise ValueError(
+                f"features of shape {features_TD.shape} for {num_clips} clips of size {self.dim}"
+            )
+        # A reader may trust the manifest only while nothing changes, so it goes before the first new item
+        # comes.
+        artifacts.discard(self.directory / artifacts.MANIFEST_NAME)
+        stored = StoredFeatures(
+            features_TD=features_TD.astype(np.float16),
+            clip_start_seconds_T=clip_start_seconds_T.astype(np.float64),
+            facts=facts,
+        )
+        content = spool_bytes(stored, item_id=item_id)
+        artifacts.publish_bytes(self.directory / SPOOL_NAME / self.worker / spool_name(item_id), content)
+        self._items[item_id] = Item(id=item_id, num_clips=num_clips, xxh3="", facts=facts)
+        forget_failure(self.directory, known=self.failed, id=item_id)
+        self._spool_num_bytes += len(content)
+        # Millions of small files are slow to list: full shards are packed as soon as there are some.
+        if self._spool_num_bytes > 2 * self._shard_num_bytes:
+            self.pack(which="full")
+
+    def quarantine(
+        self, item_id: str, *, path: Path, reason: str, detail: str, stage: str = "extract"
+    ) -> None:
+        """Note that an item failed: one line for each id, its attempts counted."""
+        record_failure(
+            self.directory,
+            known=self.failed,
+            id=item_id,
+            path=path,
+            reason=reason,
+            detail=detail,
+            stage=stage,
+            num_bytes=source_num_bytes(path),
+        )
+
+    def pack(self, *, which: Literal["full", "all"]) -> None:
+        """Move items from the spool into shards, in id order.
+
+        `full` takes this worker's items and leaves the last, open shard; `all` takes every worker's, to the
+        last.
+        Killed at any point it loses nothing: a shard exists once its index does, and only then its spool
+        files go.
+        """
+        for group in self._groups(self._waiting(which=which), which=which):
+            self._write_shard(group)
+        self._spool_num_bytes = sum(path.stat().st_size for path in spool_paths(self.directory))
+
+    def seal(self) -> artifacts.Manifest:
+        """Pack everything and write the manifest, last; a sealed store is left as it is."""
+        if artifacts.is_finished(self.directory):
+            return artifacts.read_manifest(self.directory, kind=KIND)
+        artifacts.sweep(self.directory)
+        artifacts.sweep(self.directory / SHARDS_NAME)
+        self.pack(which="all")
+        self._drop_leavings()
+        items = [location.item for location in locate_items(self.directory).values()]
+        return artifacts.seal(
+            self.directory,
+            kind=KIND,
+            settings=self.fingerprint,
+            facts={
+                "num_videos": len(items),
+                "num_clips": sum(item.num_clips for item in items),
+                "dim": self.dim,
+            },
+            ignore=(QUARANTINE_NAME, SPOOL_NAME),
+        )
+
+    def _waiting(self, *, which: Literal["full", "all"]) -> list[Location]:
+        """Return the items in flight by id; a copy of what a shard or another worker holds is deleted."""
+        locations = locate_items(self.directory)
+        spool = self.directory / SPOOL_NAME
+        waiting = []
+        for path in spool_paths(self.directory):
+            location = read_spool_item(path)
+            if locations[location.item.id].path != path:
+                path.unlink()
+            elif which == "all" or path.parent == spool / self.worker:
+                waiting.append(location)
+        return sorted(waiting, key=lambda location: location.item.id)
+
+    def _groups(self, waiting: list[Location], *, which: Literal["full", "all"]) -> Iterator[list[Location]]:
+        group: list[Location] = []
+        num_bytes = 0
+        for location in waiting:
+            item_num_bytes = 2 * self.dim * location.item.num_clips
+            if group and num_bytes + item_num_bytes > self._shard_num_bytes:
+                yield group
+                group, num_bytes = [], 0
+            group.append(location)
+            num_bytes += item_num_bytes
+        if group and which == "all":
+            yield group
+
+    def _write_shard(self, group: list[Location]) -> None:
+        own = [path for path in index_paths(self.directory) if path.name.startswith(f"{self.worker}-")]
+        # A shard that a kill left without an index has this number, and is written over.
+        shard = self.directory / SHARDS_NAME / f"{self.worker}-{len(own):06d}.safetensors"
+        content = shard_bytes([read_rows(location) for location in group])
+        artifacts.publish_bytes(shard, content)
+        publish_index(shard, [location.item for location in group])
+        for location in group:
+            location.path.unlink()
+
+    def _drop_leavings(self) -> None:
+        """Delete what killed processes left: shards without an index, temporary files, the emptied spool."""
+        for shard in (self.directory / SHARDS_NAME).glob("*.safetensors"):
+            if not index_path(shard).is_file():
+                artifacts.discard(shard)
+        artifacts.discard(self.directory / SPOOL_NAME)

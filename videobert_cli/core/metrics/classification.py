@@ -1,0 +1,51 @@
+"""Accuracy, top-k and scikit-learn's report from scores and truth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import accuracy_score, classification_report, f1_score
+
+# Shapes: N segments, C classes.
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationScores:
+    """Accuracy, macro F1 and top-5 of a classifier, with scikit-learn's table as text and as numbers."""
+
+    accuracy: float
+    macro_f1: float
+    top5: float
+    num_segments: int
+    report_text: str
+    report: dict[str, Any]
+
+
+def top_k_accuracy(scores_NC: np.ndarray, truth_N: np.ndarray, *, k: int) -> float:
+    """Return the share of rows whose true column is among the k best; ties count against the model.
+
+    A constant row therefore scores 0 in top-1, never 1: a dead model cannot look right.
+    """
+    if len(truth_N) == 0:
+        return float("nan")
+    true_score_N1 = scores_NC[np.arange(len(truth_N)), truth_N][:, None]
+    num_better_N = (scores_NC > true_score_N1).sum(axis=1) + (scores_NC == true_score_N1).sum(axis=1) - 1
+    return float((num_better_N < k).mean())
+
+
+def classification_scores(
+    probabilities_NC: np.ndarray, truth_N: np.ndarray, *, classes: Sequence[str]
+) -> ClassificationScores:
+    """Return scikit-learn's scores of the most probable class against the truth."""
+    predicted_N = probabilities_NC.argmax(axis=1)
+    labels = list(range(len(classes)))
+    arguments: dict[str, Any] = {"labels": labels, "target_names": list(classes), "zero_division": 0}
+    return ClassificationScores(
+        accuracy=float(accuracy_score(truth_N, predicted_N)),
+        macro_f1=float(f1_score(truth_N, predicted_N, labels=labels, average="macro", zero_division=0)),
+        top5=top_k_accuracy(probabilities_NC, truth_N, k=5),
+        num_segments=len(truth_N),
+        report_text=classification_report(truth_N, predicted_N, digits=3, **arguments),
+        report=classification_report(truth_N, predicted_N, output_dict=True, **arguments),
+    )

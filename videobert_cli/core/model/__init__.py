@@ -1,0 +1,1 @@
+"""Packed sequences in; states, losses and logits out; on disk `config.json` and `model.safetensors`."""

@@ -1,0 +1,127 @@
+"""VideoBERT as a classifier of segments: the pretrained encoder and one linear layer.
+
+Shapes: S tokens, B sequences, T longest sequence, H hidden size, C classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from videobert_cli.core.model.attention import SequenceLayout
+from videobert_cli.core.model.checkpoint import WEIGHTS_NAME, PretrainedModel, initialize_parameter
+from videobert_cli.core.model.config import VideoBERTConfig
+from videobert_cli.core.model.dropout import Dropout
+from videobert_cli.core.model.encoder import EncoderOutput, VideoBERTModel
+from videobert_cli.core.model.losses import Score, class_score
+from videobert_cli.core.sequences.packing import PackedBatch
+from videobert_cli.errors import ArtifactError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationOutput:
+    """Scores of the classes, and with labels their cross entropy and how many were right (None without)."""
+
+    logits_BC: Tensor
+    score: Score | None
+
+
+class VideoBERTForSequenceClassification(PretrainedModel):
+    """The encoder (`bert`) with a linear `classifier` on one vector for each sequence.
+
+    With `classifier_pooling: cls` that vector is BERT's pooled [CLS]. The default, `cls_mean`, sets beside it
+    the mean hidden state of the sequence's visual words (of all its tokens where it has none): pretraining
+    has taught [CLS] only whether text and video agree, while the words' states carry what is seen, and few
+    labels do not suffice to move it there.
+    """
+
+    def __init__(self, config: VideoBERTConfig, *, seed: int | None = 0) -> None:
+        super().__init__(config)
+        if not config.id2label:
+            raise ArtifactError(
+                "this model has no classes: its configuration has no id2label",
+                fix="finetune it first: `videobert finetune`",
+            )
+        num_parts = 2 if config.classifier_pooling == "cls_mean" else 1
+        self.bert = VideoBERTModel(config, seed=None)
+        self.dropout = Dropout(config.hidden_dropout_prob)
+        with torch.device("meta"):
+            self.classifier = nn.Linear(num_parts * config.hidden_size, len(config.id2label))
+        self.materialize(seed)
+
+    def forward(self, batch: PackedBatch, labels_B: Tensor | None = None) -> ClassificationOutput:
+        """Return the scores of each sequence; labels are class indices, -100 where there is none."""
+        pooled = self._pool(self.bert(batch), batch)
+        logits_BC = self.classifier(self.dropout(pooled)).float()
+        score = None if labels_B is None else class_score(logits_BC, labels_B)
+        return ClassificationOutput(logits_BC=logits_BC, score=score)
+
+    def freeze(self, part: Literal["none", "embeddings", "all_but_head"]) -> None:
+        """Stop training `part`; what was frozen before (the visual rows) stays frozen."""
+        frozen: dict[str, list[nn.Module]] = {
+            "none": [],
+            "embeddings": [self.bert.embeddings],
+            "all_but_head": [self.bert],
+        }
+        for module in frozen[part]:
+            for parameter in module.parameters():
+                parameter.requires_grad = False
+
+    @classmethod
+    def rename_key(cls, key: str) -> str | None:
+        """Leave the heads of pretraining out."""
+        return None if key.startswith("cls.") else key
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        directory: Path | str,
+        *,
+        labels: Sequence[str] | None = None,
+        dropout: float | None = None,
+        seed: int = 0,
+    ) -> Self:
+        """Return the classifier in `directory`, or a new one on its encoder, in evaluation mode.
+
+        Args:
+            directory: A model directory of either kind.
+            labels: The classes, in the order of the logits. Given, the head is new (drawn from `seed`);
+                left out, it is the saved one.
+            dropout: Replaces the saved dropout of hidden states and attention.
+            seed: Seed of a new head.
+
+        Raises:
+            ArtifactError: The directory has no classifier and no `labels` are given, or is damaged.
+        """
+        directory = Path(directory)
+        config = VideoBERTConfig.from_pretrained(directory)
+        if labels is not None:
+            config = replace(config, id2label=dict(enumerate(labels)))
+        if dropout is not None:
+            config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
+        model = cls(config, seed=None)
+        new_head = ("classifier.",) if labels is not None else ()
+        missing = model.load_weights(directory / WEIGHTS_NAME, optional=new_head, ignored=new_head)
+        for name in sorted(missing):
+            values = torch.empty(model.get_parameter(name).shape)
+            initialize_parameter(name, values, seed=seed, std=config.initializer_range)
+            setattr(model.classifier, name.removeprefix("classifier."), nn.Parameter(values))
+        return model.eval()
+
+    def _pool(self, encoded: EncoderOutput, batch: PackedBatch) -> Tensor:
+        if self.config.classifier_pooling == "cls":
+            return encoded.pooled_BH
+        layout = SequenceLayout.of(batch)
+        is_word_BT = layout.pad(batch.input_ids_S >= self.config.first_visual_id)
+        # On the padded grid, as adding into rows by index has no fixed order on a GPU.
+        counted_BT = torch.where(is_word_BT.any(1, keepdim=True), is_word_BT, layout.is_token)
+        sums_BH = (layout.pad(encoded.hidden_SH) * counted_BT[:, :, None]).sum(1)
+        return torch.cat([encoded.pooled_BH, sums_BH / counted_BT.sum(1, keepdim=True)], dim=1)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> ClassificationOutput:
+        """See `forward`; repeated for its type."""
+        output: ClassificationOutput = super().__call__(*args, **kwargs)
+        return output

@@ -1,0 +1,60 @@
+"""Hidden states -> answers: which token was masked, and whether text and video belong together.
+
+Shapes: P predicted positions, B sequences, H hidden size, V text tokens, K visual words, D centroids' width.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from videobert_cli.core.model.config import VideoBERTConfig
+from videobert_cli.core.model.embeddings import VideoBERTEmbeddings
+
+
+class PredictionTransform(nn.Module):
+    """BERT's linear, GELU and LayerNorm before the vocabulary."""
+
+    def __init__(self, config: VideoBERTConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+
+    def forward(self, hidden_PH: Tensor) -> Tensor:
+        """Return the transformed states [P, H]."""
+        transformed: Tensor = self.LayerNorm(F.gelu(self.dense(hidden_PH)))
+        return transformed
+
+
+class PredictionHead(nn.Module):
+    """Scores of text tokens and of visual words, by the rows of the input embeddings (tied, as in BERT).
+
+    The glue has no score: it is never masked, so never predicted.
+    """
+
+    def __init__(self, config: VideoBERTConfig) -> None:
+        super().__init__()
+        self.transform = PredictionTransform(config)
+        self.bias = nn.Parameter(torch.empty(config.vocab_size))
+        self.visual_bias = nn.Parameter(torch.empty(config.num_visual_words))
+
+    def text_logits(self, transformed_PH: Tensor, embeddings: VideoBERTEmbeddings) -> Tensor:
+        """Return the scores of all text tokens [P, V], as float32."""
+        return F.linear(transformed_PH, embeddings.word_embeddings.weight, self.bias).float()
+
+    def visual_logits(self, transformed_PH: Tensor, embeddings: VideoBERTEmbeddings) -> Tensor:
+        """Return the scores of all visual words [P, K], as float32.
+
+        The states are taken back into the centroids' space, which costs P D H, rather than all K rows into
+        the hidden space, which would cost K D H and a gradient of that size: the product is the same.
+        """
+        projected_PD = F.linear(transformed_PH, embeddings.visual_projection.weight.T)
+        return F.linear(projected_PD, embeddings.visual_embeddings.weight, self.visual_bias).float()
+
+
+class PretrainingHeads(nn.Module):
+    """The heads of pretraining, named as in transformers' BertForPreTraining where BERT has the part."""
+
+    def __init__(self, config: VideoBERTConfig) -> None:
+        super().__init__()
+        self.predictions = PredictionHead(config)
+        self.alignment = nn.Linear(config.hidden_size, 2)

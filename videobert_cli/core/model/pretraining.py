@@ -1,0 +1,110 @@
+"""VideoBERT for pretraining: masked text tokens, masked visual words, linguistic-visual alignment.
+
+Shapes: S tokens, P masked positions, B sequences, V text tokens, K visual words, J joint ids, H hidden size.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from videobert_cli.core.model.checkpoint import PretrainedModel
+from videobert_cli.core.model.config import VideoBERTConfig
+from videobert_cli.core.model.encoder import VideoBERTModel
+from videobert_cli.core.model.heads import PretrainingHeads
+from videobert_cli.core.model.losses import Score, class_score, joint_scores, split_labels
+from videobert_cli.core.sequences.packing import PackedBatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainingOutput:
+    """The three losses, each a mean over its own positions or sequences (0 if there are none), and counts.
+
+    Counts and losses are tensors of one element on the model's device. Alignment is linear(2) on [CLS]'s
+    final hidden state, class 1 = aligned.
+    """
+
+    text_loss: Tensor
+    visual_loss: Tensor
+    alignment_loss: Tensor
+    num_text: Tensor
+    num_visual: Tensor
+    num_alignment: Tensor
+    num_text_correct: Tensor
+    num_visual_correct: Tensor
+    num_alignment_correct: Tensor
+
+
+class VideoBERTForPreTraining(PretrainedModel):
+    """The encoder (`bert`) and its pretraining heads (`cls`), named as in BertForPreTraining."""
+
+    def __init__(self, config: VideoBERTConfig, *, seed: int | None = 0) -> None:
+        super().__init__(config)
+        self.bert = VideoBERTModel(config, seed=None)
+        with torch.device("meta"):
+            self.cls = PretrainingHeads(config)
+        # No loss of pretraining reads the pooler (alignment is from [CLS] itself): a parameter that never
+        # gets a gradient would make distributed training wait for it.
+        self.bert.pooler.requires_grad_(False)  # noqa: FBT003 - torch's own signature
+        self.materialize(seed)
+
+    def forward(self, batch: PackedBatch) -> PretrainingOutput:
+        """Return the losses of `batch`; only its masked positions meet the vocabulary."""
+        encoded = self.bert(batch)
+        labels_P = batch.labels_S.index_select(0, batch.masked_positions_P)
+        text, visual = self._token_scores(encoded.hidden_SH, batch.masked_positions_P, labels_P=labels_P)
+        alignment = class_score(self.cls.alignment(encoded.cls_BH), batch.alignment_B)
+        return PretrainingOutput(
+            text_loss=text.loss,
+            visual_loss=visual.loss,
+            alignment_loss=alignment.loss,
+            num_text=text.num,
+            num_visual=visual.num,
+            num_alignment=alignment.num,
+            num_text_correct=text.num_correct,
+            num_visual_correct=visual.num_correct,
+            num_alignment_correct=alignment.num_correct,
+        )
+
+    def token_logits(self, batch: PackedBatch, positions_P: Tensor) -> Tensor:
+        """Return the float32 scores [P, J] of all joint ids at the given tokens (indices into the batch's S).
+
+        The glue's column is minus infinity. Scores are the same for both settings of `softmax`; with
+        `per_modality` only scores of one modality may be compared.
+        """
+        transformed_PH = self.cls.predictions.transform(
+            self.bert(batch).hidden_SH.index_select(0, positions_P)
+        )
+        text_PV = self.cls.predictions.text_logits(transformed_PH, self.bert.embeddings)
+        visual_PK = self.cls.predictions.visual_logits(transformed_PH, self.bert.embeddings)
+        return torch.cat([text_PV, text_PV.new_full((len(text_PV), 1), -torch.inf), visual_PK], dim=1)
+
+    def alignment_logits(self, batch: PackedBatch) -> Tensor:
+        """Return the scores [B, 2] of "text and video do not belong together" and "do"."""
+        logits_B2: Tensor = self.cls.alignment(self.bert(batch).cls_BH)
+        return logits_B2.float()
+
+    def _token_scores(
+        self, hidden_SH: Tensor, positions_P: Tensor, *, labels_P: Tensor
+    ) -> tuple[Score, Score]:
+        head, embeddings = self.cls.predictions, self.bert.embeddings
+        transformed_PH = head.transform(hidden_SH.index_select(0, positions_P))
+        if self.config.softmax == "joint":
+            return joint_scores(
+                head.text_logits(transformed_PH, embeddings),
+                head.visual_logits(transformed_PH, embeddings),
+                labels_P,
+            )
+        # A GPU waits here for the two counts; scoring every position in both vocabularies would cost more.
+        is_visual_P, column_P = split_labels(labels_P, num_text=self.config.vocab_size)
+        text_logits = head.text_logits(transformed_PH[~is_visual_P], embeddings)
+        visual_logits = head.visual_logits(transformed_PH[is_visual_P], embeddings)
+        return class_score(text_logits, column_P[~is_visual_P]), class_score(
+            visual_logits, column_P[is_visual_P]
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> PretrainingOutput:
+        """See `forward`; repeated for its type."""
+        output: PretrainingOutput = super().__call__(*args, **kwargs)
+        return output

@@ -1,0 +1,1 @@
+"""Numbers in, pages out: the model card of a model directory."""

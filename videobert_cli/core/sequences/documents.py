@@ -1,0 +1,80 @@
+"""Videos and transcripts as documents: visual words as joint ids, sentences as text ids, clips by time."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from videobert_cli.core.sequences.dataset import Document
+from videobert_cli.core.sequences.joint import JointVocabulary
+from videobert_cli.core.sequences.segments import segments_of
+from videobert_cli.core.text.sentences import Sentence
+from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
+from videobert_cli.core.text.transcripts import Transcripts
+from videobert_cli.core.words.table import WordTable
+
+
+def build_documents(
+    ids: Iterable[str], *, words: WordTable, transcripts: Transcripts, tokenizer: VideoBERTTokenizer
+) -> list[Document]:
+    """Return one document for each id that has words or sentences, sorted by id.
+
+    A video with sentences keeps only those that begin before its last clip ends; a transcript without video keeps all.
+    Sentences without a token (only symbols the vocabulary drops) are left out.
+    """
+    known = set(words.ids())
+    documents = []
+    for key in sorted(ids):
+        sentences = transcripts.sentences.get(key, ())
+        document = (
+            _video_document(key, sentences, words=words, tokenizer=tokenizer)
+            if key in known
+            else _text_document(key, sentences, tokenizer=tokenizer)
+        )
+        if len(document.words_T) or document.sentences:
+            documents.append(document)
+    return documents
+
+
+def joint_vocabulary(tokenizer: VideoBERTTokenizer) -> JointVocabulary:
+    """Return the ids that sequences need of a tokenizer."""
+    specials = {tokenizer.pad_id, tokenizer.unk_id, tokenizer.cls_id, tokenizer.sep_id, tokenizer.mask_id}
+    text_ids = np.array([i for i in range(tokenizer.num_text_tokens) if i not in specials], dtype=np.int64)
+    first_word = tokenizer.word_to_id(0)
+    return JointVocabulary(
+        cls_id=tokenizer.cls_id,
+        sep_id=tokenizer.sep_id,
+        mask_id=tokenizer.mask_id,
+        glue_id=tokenizer.glue_id,
+        text_ids=text_ids,
+        visual_ids=np.arange(first_word, first_word + tokenizer.num_words, dtype=np.int64),
+    )
+
+
+def _video_document(
+    key: str, sentences: Sequence[Sentence], *, words: WordTable, tokenizer: VideoBERTTokenizer
+) -> Document:
+    segments = segments_of(
+        sentences, clip_start_seconds_T=words.clip_start_seconds(key), clip_seconds=words.clip_length_seconds
+    )
+    encoded = [(_text_ids(tokenizer, segment.sentence), segment.clips) for segment in segments]
+    kept = [(ids, span) for ids, span in encoded if len(ids)]
+    return Document(
+        id=key,
+        words_T=words.words(key).astype(np.int64) + tokenizer.word_to_id(0),
+        sentences=tuple(ids for ids, _ in kept),
+        spans=tuple(span for _, span in kept),
+    )
+
+
+def _text_document(key: str, sentences: Sequence[Sentence], *, tokenizer: VideoBERTTokenizer) -> Document:
+    encoded = [ids for ids in (_text_ids(tokenizer, sentence) for sentence in sentences) if len(ids)]
+    return Document(
+        id=key,
+        words_T=np.zeros(0, dtype=np.int64),
+        sentences=tuple(encoded),
+        spans=tuple(None for _ in encoded),
+    )
+
+
+def _text_ids(tokenizer: VideoBERTTokenizer, sentence: Sentence) -> np.ndarray:
+    return np.array(tokenizer.text_ids(sentence.text), dtype=np.int64)

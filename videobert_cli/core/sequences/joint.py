@@ -1,0 +1,122 @@
+"""One sequence from text ids and visual words: specials, token types, masks, truncation."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from videobert_cli.core.sequences.mask import NO_LOSS, Masked, mask_tokens
+from videobert_cli.core.sequences.packing import TokenSequence
+
+# Shapes: L text tokens, T visual words, S tokens of the whole sequence.
+
+Modality = Literal["text", "video"]
+TEXT_TYPE = 0
+VIDEO_TYPE = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointVocabulary:
+    """The ids that sequences are made of.
+
+    `text_ids` are all ordinary text tokens (no specials), `visual_ids` all visual words, both as joint ids.
+    """
+
+    cls_id: int
+    sep_id: int
+    mask_id: int
+    glue_id: int
+    text_ids: np.ndarray
+    visual_ids: np.ndarray
+
+
+def join(
+    text_L: Masked | None, words_T: Masked | None, *, vocabulary: JointVocabulary, alignment: int = NO_LOSS
+) -> TokenSequence:
+    """Return `[CLS] text [>] words [SEP]`, or `[CLS] text [SEP]` or `[CLS] words [SEP]` where one side is None.
+
+    Token types: 0 for `[CLS] text [>]`, 1 for `words [SEP]`; a sequence of text alone is all 0, as in BERT.
+    """
+    pieces = [_special(vocabulary.cls_id)]
+    types = [TEXT_TYPE]
+    if text_L is not None:
+        pieces.append(text_L)
+        types.append(TEXT_TYPE)
+    if text_L is not None and words_T is not None:
+        pieces.append(_special(vocabulary.glue_id))
+        types.append(TEXT_TYPE)
+    if words_T is not None:
+        pieces.append(words_T)
+        types.append(VIDEO_TYPE)
+    pieces.append(_special(vocabulary.sep_id))
+    types.append(TEXT_TYPE if words_T is None else VIDEO_TYPE)
+    return TokenSequence(
+        input_ids=np.concatenate([piece.input_ids_S for piece in pieces]),
+        token_type_ids=np.repeat(
+            np.array(types, dtype=np.int64), [len(piece.input_ids_S) for piece in pieces]
+        ),
+        labels=np.concatenate([piece.labels_S for piece in pieces]),
+        alignment=alignment,
+    )
+
+
+def unmasked(ids: np.ndarray) -> Masked:
+    """Return the ids as they are, with no loss anywhere."""
+    return Masked(input_ids_S=ids.astype(np.int64), labels_S=np.full(len(ids), NO_LOSS, dtype=np.int64))
+
+
+def without_loss(masked: Masked) -> Masked:
+    """Return the same corrupted ids with no loss: what a misaligned sequence shows, so that masks tell nothing."""
+    return unmasked(masked.input_ids_S)
+
+
+def masked_side(
+    ids: np.ndarray,
+    modality: Modality,
+    *,
+    fraction: float,
+    vocabulary: JointVocabulary,
+    generator: np.random.Generator,
+) -> Masked:
+    """Return one modality's ids masked within the modality."""
+    replacements = vocabulary.text_ids if modality == "text" else vocabulary.visual_ids
+    return mask_tokens(
+        ids.astype(np.int64),
+        fraction=fraction,
+        mask_id=vocabulary.mask_id,
+        replacements=replacements,
+        generator=generator,
+    )
+
+
+def truncate(
+    text_L: np.ndarray, words_T: np.ndarray, *, max_num_tokens: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return both sides cut at the end so that they fit with three specials; the longer side is cut first."""
+    room = max_num_tokens - 3
+    num_text, num_words = len(text_L), len(words_T)
+    if num_text + num_words > room:
+        shorter = min(num_text, num_words, room // 2)
+        num_text, num_words = (
+            (min(num_text, room - shorter), shorter)
+            if num_text >= num_words
+            else (shorter, min(num_words, room - shorter))
+        )
+    return text_L[:num_text], words_T[:num_words]
+
+
+def subsample(
+    words_T: np.ndarray, *, max_rate: int, min_num_words: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Return one word in r, r drawn evenly from 1 to `max_rate`, from a random start (paper section 3.2).
+
+    The rate is lowered until `min_num_words` are left, so a short segment is never emptied.
+    """
+    rate = int(generator.integers(1, max_rate + 1))
+    start = int(generator.integers(0, max_rate))
+    rate = max(1, min(rate, len(words_T) // max(1, min_num_words)))
+    return words_T[start % rate :: rate]
+
+
+def _special(token_id: int) -> Masked:
+    return unmasked(np.array([token_id]))

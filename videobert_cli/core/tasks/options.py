@@ -1,0 +1,38 @@
+"""The recipe's `evaluate:` and `predict:` sections."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from videobert_cli.options import Options
+
+PAPER_TEMPLATE = "now let me show you how to [MASK] the [MASK]"
+
+
+class EvaluateOptions(Options):
+    """`evaluate:` held-out segments become scores."""
+
+    tasks: tuple[Literal["zero_shot", "classify"], ...] = Field(
+        default=("zero_shot", "classify"), min_length=1, description="What to measure."
+    )
+    split: Literal["train", "validation", "test"] = Field(
+        default="test", description="The videos to measure on."
+    )
+    template: str = Field(
+        default=PAPER_TEMPLATE, description="The cloze; its masks are the verb and the object, in order."
+    )
+    verb: str = Field(default="verb", min_length=1, description="The manifest's column with the verb.")
+    object: str = Field(default="object", min_length=1, description="The manifest's column with the object.")
+
+
+class PredictOptions(Options):
+    """`predict:` a raw video becomes a timeline of answers."""
+
+    segment_seconds: float = Field(
+        default=6.0, gt=0, description="Length of a segment where no subtitles mark sentences."
+    )
+    top: int = Field(default=3, ge=1, le=100, description="Answers shown for each segment.")
+    inputs: tuple[Path, ...] = Field(
+        default=(), description="Videos to answer about when the command names none."
+    )

@@ -1,0 +1,116 @@
+"""Zero-shot actions: the cloze "now let me show you how to [MASK] the [MASK]" over a segment's words (paper 4.3)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
+from videobert_cli.core.sequences.documents import joint_vocabulary
+from videobert_cli.core.sequences.joint import join, unmasked
+from videobert_cli.core.sequences.packing import TokenSequence, pack
+from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
+from videobert_cli.errors import UsageError
+
+# Shapes: N segments, C candidates, T words of one segment, P masked positions, V joint vocabulary.
+
+Slot = Literal["verb", "object"]
+SLOTS: tuple[Slot, ...] = ("verb", "object")
+MASK = "[MASK]"
+BATCH_NUM_SEQUENCES = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """The verbs and objects among which the cloze chooses, each list sorted."""
+
+    verb: tuple[str, ...]
+    object: tuple[str, ...]
+
+    def of(self, slot: Slot) -> tuple[str, ...]:
+        """Return the list of one slot."""
+        return self.verb if slot == "verb" else self.object
+
+
+class Cloze:
+    """Scores candidates for the two masks of a template.
+
+    Raises:
+        UsageError: The template does not hold exactly two [MASK]s.
+    """
+
+    def __init__(
+        self, model: VideoBERTForPreTraining, tokenizer: VideoBERTTokenizer, *, template: str
+    ) -> None:
+        parts = template.split(MASK)
+        if len(parts) != len(SLOTS) + 1:
+            raise UsageError(
+                f"the template {template!r} has {len(parts) - 1} [MASK], not 2",
+                at="evaluate.template",
+                fix=f'use one [MASK] for the verb and one for the object, as in "how to {MASK} the {MASK}"',
+            )
+        self._model = model
+        self._tokenizer = tokenizer
+        self._vocabulary = joint_vocabulary(tokenizer)
+        self._parts = [tokenizer.text_ids(part) for part in parts]
+        self._device = next(model.parameters()).device
+
+    def scores(
+        self, words: Sequence[np.ndarray | None], *, slot: Slot, candidates: Sequence[str]
+    ) -> np.ndarray:
+        """Return log-probabilities (N, C): the mean over a candidate's WordPieces, the other slot left masked.
+
+        A segment given as None has no video: its row is the language prior (the template alone).
+        """
+        pieces = [self._tokenizer.text_ids(candidate) for candidate in candidates]
+        scores_NC = np.full((len(words), len(candidates)), -np.inf, dtype=np.float64)
+        for num_pieces in sorted({len(ids) for ids in pieces if ids}):
+            log_probabilities_NPV = self._log_probabilities(words, slot=slot, num_pieces=num_pieces)
+            for column, ids in enumerate(pieces):
+                if len(ids) == num_pieces:
+                    picked_NP = log_probabilities_NPV[:, np.arange(num_pieces), ids]
+                    scores_NC[:, column] = picked_NP.mean(axis=1)
+        return scores_NC
+
+    def _log_probabilities(
+        self, words: Sequence[np.ndarray | None], *, slot: Slot, num_pieces: int
+    ) -> np.ndarray:
+        """Return log-probabilities of text tokens at the slot's masks, (N, num_pieces, text vocabulary)."""
+        batches = []
+        for start in range(0, len(words), BATCH_NUM_SEQUENCES):
+            portion = words[start : start + BATCH_NUM_SEQUENCES]
+            batches.append(self._batch_log_probabilities(portion, slot=slot, num_pieces=num_pieces))
+        return np.concatenate(batches)
+
+    @torch.no_grad()
+    def _batch_log_probabilities(
+        self, words: Sequence[np.ndarray | None], *, slot: Slot, num_pieces: int
+    ) -> np.ndarray:
+        text_L, first_mask = self._text(slot=slot, num_pieces=num_pieces)
+        sequences = [self._sequence(text_L, words_T) for words_T in words]
+        batch = pack(sequences).to(self._device)
+        starts = batch.cu_seqlens[:-1].long()
+        offsets = torch.arange(num_pieces, device=self._device) + first_mask + 1  # after [CLS]
+        positions_P = (starts[:, None] + offsets[None, :]).reshape(-1)
+        logits_PV = self._model.token_logits(batch, positions_P).float()
+        text_logits_PV = logits_PV[:, : self._tokenizer.num_text_tokens]
+        log_probabilities_PV = torch.log_softmax(text_logits_PV, dim=-1)
+        return log_probabilities_PV.reshape(len(words), num_pieces, -1).cpu().numpy()
+
+    def _text(self, *, slot: Slot, num_pieces: int) -> tuple[np.ndarray, int]:
+        """Return the template's ids with `num_pieces` masks in the slot and one in the other, and the slot's start."""
+        before, between, after = self._parts
+        mask = [self._tokenizer.mask_id]
+        if slot == "verb":
+            return np.array([*before, *mask * num_pieces, *between, *mask, *after]), len(before)
+        return np.array([*before, *mask, *between, *mask * num_pieces, *after]), len(before) + 1 + len(
+            between
+        )
+
+    def _sequence(self, text_L: np.ndarray, words_T: np.ndarray | None) -> TokenSequence:
+        if words_T is None:
+            return join(unmasked(text_L), None, vocabulary=self._vocabulary)
+        joint_words_T = words_T.astype(np.int64) + self._tokenizer.word_to_id(0)
+        return join(unmasked(text_L), unmasked(joint_words_T), vocabulary=self._vocabulary)

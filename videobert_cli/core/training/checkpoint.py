@@ -1,0 +1,117 @@
+"""Checkpoints: a directory published by rename, hashed, and taken only if it verifies."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from videobert_cli.artifacts import (
+    discard,
+    publish_bytes,
+    publish_directory,
+    publish_json,
+    seal,
+    sweep,
+    verify,
+)
+from videobert_cli.core.training.optimizer import optimizer_tensors, restore_optimizer
+from videobert_cli.errors import ArtifactError
+
+KIND = "checkpoint"
+WEIGHTS_NAME = "model.safetensors"
+OPTIMIZER_NAME = "optimizer.safetensors"
+STATE_NAME = "state.json"
+
+
+@dataclass(kw_only=True)
+class TrainingState:
+    """Everything but tensors that the next step depends on; randomness is a function of the step and needs no state.
+
+    `sums` and `num_summed`, by metric, are the running means since the last logged line; a metric that a step does not
+    have (no masked word in its batch) does not count in that step.
+    """
+
+    step: int = 0
+    best_loss: float | None = None
+    best_step: int | None = None
+    num_validations_without_gain: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    num_summed: dict[str, int] = field(default_factory=dict)
+    is_finished: bool = False
+
+
+def checkpoint_path(directory: Path, step: int) -> Path:
+    """Return where the checkpoint of `step` lies under a stage's directory."""
+    return directory / "checkpoints" / f"step-{step:06d}"
+
+
+def save_checkpoint(
+    directory: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState
+) -> Path:
+    """Publish model, optimizer and state as one directory; nothing is visible until all of it is on disk."""
+    path = checkpoint_path(directory, state.step)
+    with publish_directory(path) as temporary:
+        weights = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
+        save_file(weights, temporary / WEIGHTS_NAME)
+        save_file(optimizer_tensors(model, optimizer), temporary / OPTIMIZER_NAME)
+        publish_json(temporary / STATE_NAME, asdict(state))
+        seal(temporary, kind=KIND, facts={"step": state.step})
+    return path
+
+
+def latest_checkpoint(directory: Path, *, on_damaged: Callable[[Path, str], None]) -> Path | None:
+    """Return the newest checkpoint that verifies; each newer one that does not is reported and thrown away."""
+    folder = directory / "checkpoints"
+    sweep(folder)
+    for path in sorted(folder.glob("step-*"), reverse=True):
+        problem = _problem(path)
+        if problem is None:
+            return path
+        on_damaged(path, problem)
+        discard(path)
+    return None
+
+
+def load_checkpoint(path: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer) -> TrainingState:
+    """Put a checkpoint's weights and moments back and return its state."""
+    model.load_state_dict(load_file(path / WEIGHTS_NAME), strict=True)
+    restore_optimizer(model, optimizer, load_file(path / OPTIMIZER_NAME))
+    return TrainingState(**json.loads((path / STATE_NAME).read_text()))
+
+
+def load_weights(path: Path, *, model: nn.Module) -> None:
+    """Put only the weights of a checkpoint back."""
+    model.load_state_dict(load_file(path / WEIGHTS_NAME), strict=True)
+
+
+def prune_checkpoints(directory: Path, *, keep_newest: int, keep_step: int | None) -> None:
+    """Delete all checkpoints but the newest few and the one of `keep_step` (the best)."""
+    for path in sorted((directory / "checkpoints").glob("step-*"), reverse=True)[keep_newest:]:
+        if keep_step is None or path != checkpoint_path(directory, keep_step):
+            discard(path)
+
+
+def cut_metrics(path: Path, *, last_step: int) -> None:
+    """Drop the lines of `metrics.jsonl` after `last_step` and any torn last line, so each step appears once."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text().splitlines():
+        try:
+            if json.loads(line)["step"] <= last_step:
+                kept.append(line + "\n")
+        except (ValueError, KeyError):
+            continue
+    publish_bytes(path, "".join(kept).encode())
+
+
+def _problem(path: Path) -> str | None:
+    try:
+        damages = verify(path)
+    except ArtifactError as error:
+        return error.what
+    return f"{damages[0].path.name} {damages[0].problem}" if damages else None

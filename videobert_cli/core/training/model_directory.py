@@ -1,0 +1,149 @@
+"""The model directory: weights, tokenizer, codebook and backbone together, so that `predict` needs nothing else."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from videobert_cli.artifacts import (
+    Manifest,
+    publish_directory,
+    publish_json,
+    publish_text,
+    read_manifest,
+    seal,
+)
+from videobert_cli.core.features.backbones import Backbone, load_backbone_directory, save_backbone
+from videobert_cli.core.features.options import ExtractOptions
+from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
+from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
+from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
+from videobert_cli.core.words.codebook import Codebook
+from videobert_cli.errors import ArtifactError
+
+KIND = "model"
+QUESTIONS_NAME = "questions.json"
+CARD_NAME = "README.md"
+CODEBOOK_NAME = "codebook"
+
+Model = VideoBERTForPreTraining | VideoBERTForSequenceClassification
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions:
+    """What the model can be asked without a recipe: the cloze and its candidates, the text options of subtitles."""
+
+    template: str
+    verbs: tuple[str, ...]
+    objects: tuple[str, ...]
+    label: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelParts:
+    """Everything that goes into a model directory beside the weights."""
+
+    tokenizer: VideoBERTTokenizer
+    codebook: Path
+    backbone: Backbone
+    extract: ExtractOptions
+    questions: Questions
+    card: str
+
+
+def publish_model(
+    directory: Path,
+    model: Model,
+    *,
+    parts: ModelParts,
+    settings: Mapping[str, Any],
+    parents: Mapping[str, str],
+    facts: Mapping[str, Any],
+) -> Manifest:
+    """Publish a model directory as one step: a reader sees the whole of it or nothing."""
+    with publish_directory(directory) as temporary:
+        model.save_pretrained(temporary)
+        parts.tokenizer.save_pretrained(temporary)
+        shutil.copytree(parts.codebook, temporary / CODEBOOK_NAME)
+        save_backbone(parts.backbone, options=parts.extract, directory=temporary)
+        publish_json(temporary / QUESTIONS_NAME, asdict(parts.questions))
+        publish_text(temporary / CARD_NAME, parts.card)
+        manifest = seal(temporary, kind=KIND, settings=settings, parents=parents, facts=facts)
+    return manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    """A model directory in memory; `model` is on `device`, in evaluation mode."""
+
+    directory: Path
+    manifest: Manifest
+    model: Model
+    tokenizer: VideoBERTTokenizer
+    codebook: Codebook
+    questions: Questions
+    device: torch.device
+
+    def backbone(self) -> tuple[Backbone, ExtractOptions]:
+        """Return the backbone that the directory carries, with its options (loaded on demand: evaluation needs none)."""
+        return load_backbone_directory(self.directory, device=self.device)
+
+
+def load_model(directory: Path, *, device: torch.device) -> LoadedModel:
+    """Load a model directory that `pretrain` or `finetune` wrote.
+
+    Raises:
+        ArtifactError: It is not one, or a part of it is damaged or missing.
+    """
+    if not directory.is_dir():
+        raise ArtifactError(
+            "there is no model directory here", at=str(directory), fix="videobert pretrain RECIPE makes one"
+        )
+    manifest = read_manifest(directory, kind=KIND)
+    architecture = _architecture(directory)
+    model_class = _CLASSES.get(architecture)
+    if model_class is None:
+        raise ArtifactError(
+            f"config.json names the architecture {architecture!r}, not one of {', '.join(_CLASSES)}",
+            at=str(directory),
+        )
+    model: Model = model_class.from_pretrained(directory)
+    return LoadedModel(
+        directory=directory,
+        manifest=manifest,
+        model=model.to(device),
+        tokenizer=VideoBERTTokenizer.from_pretrained(directory),
+        codebook=Codebook.load(directory / CODEBOOK_NAME),
+        questions=_questions(directory),
+        device=device,
+    )
+
+
+_CLASSES: dict[str, type[VideoBERTForPreTraining] | type[VideoBERTForSequenceClassification]] = {
+    "VideoBERTForPreTraining": VideoBERTForPreTraining,
+    "VideoBERTForSequenceClassification": VideoBERTForSequenceClassification,
+}
+
+
+def _architecture(directory: Path) -> str:
+    try:
+        return str(json.loads((directory / "config.json").read_text())["architectures"][0])
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise ArtifactError(f"config.json names no architecture ({error})", at=str(directory)) from error
+
+
+def _questions(directory: Path) -> Questions:
+    try:
+        raw = json.loads((directory / QUESTIONS_NAME).read_text())
+        return Questions(
+            template=str(raw["template"]),
+            verbs=tuple(map(str, raw["verbs"])),
+            objects=tuple(map(str, raw["objects"])),
+            label=str(raw["label"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{QUESTIONS_NAME} cannot be read ({error})", at=str(directory)) from error

@@ -1,0 +1,71 @@
+"""AdamW with the two groups every BERT uses, and the learning rate as a function of the step."""
+
+import math
+
+import torch
+from torch import nn
+
+from videobert_cli.core.training.options import OptimizerOptions
+
+
+def build_optimizer(model: nn.Module, *, options: OptimizerOptions) -> torch.optim.AdamW:
+    """Return AdamW over the parameters that need gradients; norms, biases and single rows are not decayed.
+
+    Parameters are visited in the order of their names' declaration, so the groups are the same in every process.
+    """
+    trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    decayed = [parameter for _, parameter in trained if parameter.ndim >= 2]
+    undecayed = [parameter for _, parameter in trained if parameter.ndim < 2]
+    groups = [
+        {"params": decayed, "weight_decay": options.weight_decay},
+        {"params": undecayed, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        groups, lr=options.learning_rate, betas=(options.beta1, options.beta2), eps=1e-8, foreach=True
+    )
+
+
+def learning_rate(step: int, *, num_steps: int, options: OptimizerOptions) -> float:
+    """Return the rate of optimizer step `step` (from 0): linear warm-up, then the schedule down to 0.
+
+    >>> options = OptimizerOptions(learning_rate=1.0, warmup_fraction=0.1, schedule="linear")
+    >>> [learning_rate(step, num_steps=100, options=options) for step in (0, 9, 10, 55)]
+    [0.1, 1.0, 1.0, 0.5]
+    """
+    num_warmup = math.ceil(options.warmup_fraction * num_steps)
+    if step < num_warmup:
+        return options.learning_rate * (step + 1) / num_warmup
+    if options.schedule == "constant":
+        return options.learning_rate
+    progress = (step - num_warmup) / max(1, num_steps - num_warmup)
+    if options.schedule == "cosine":
+        return options.learning_rate * 0.5 * (1.0 + math.cos(math.pi * progress))
+    return options.learning_rate * (1.0 - progress)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give every group of the optimizer the same rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """Return the optimizer's state as named tensors `moment/parameter`, in full precision."""
+    tensors = {}
+    for name, parameter in model.named_parameters():
+        for moment, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"{moment}/{name}"] = value.detach().contiguous()
+    return tensors
+
+
+def restore_optimizer(
+    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
+) -> None:
+    """Put named tensors of `optimizer_tensors` back; moments follow their parameter's device."""
+    parameters = dict(model.named_parameters())
+    for key, value in tensors.items():
+        moment, name = key.split("/", 1)
+        parameter = parameters[name]
+        # AdamW keeps its step counter on the CPU; only the moments live beside the parameter.
+        placed = value if value.ndim == 0 and moment == "step" else value.to(parameter.device)
+        optimizer.state[parameter][moment] = placed

@@ -1,0 +1,101 @@
+"""The recipe's `pretrain:` and `finetune:` sections."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from videobert_cli.core.features.options import Precision
+from videobert_cli.core.model.options import ModelOptions
+from videobert_cli.core.sequences.options import SequenceOptions
+from videobert_cli.core.text.options import TextOptions
+from videobert_cli.options import Options
+
+
+class OptimizerOptions(Options):
+    """`optimizer:` AdamW with warm-up and decay."""
+
+    learning_rate: float = Field(default=1e-5, gt=0, le=1, description="Peak rate (paper: 1e-5).")
+    schedule: Literal["linear", "cosine", "constant"] = Field(
+        default="linear", description="Decay after warm-up."
+    )
+    warmup_fraction: float = Field(
+        default=0.0, ge=0, lt=1, description="Share of the steps spent warming up."
+    )
+    weight_decay: float = Field(
+        default=0.01, ge=0, le=1, description="Decay of weights; never of norms and biases."
+    )
+    beta1: float = Field(default=0.9, gt=0, lt=1, description="AdamW's first moment.")
+    beta2: float = Field(default=0.999, gt=0, lt=1, description="AdamW's second moment.")
+    max_gradient_norm: float = Field(default=1.0, gt=0, description="Gradients are clipped to this norm.")
+
+
+class LoopOptions(Options):
+    """`loop:` how long, in what portions, and how often to look and to save."""
+
+    num_steps: int = Field(default=500_000, ge=1, description="Optimizer steps (paper: 500,000).")
+    batch_num_sequences: int = Field(default=128, ge=1, description="Sequences of one step (paper: 128).")
+    precision: Precision = Field(
+        default="auto", description="Arithmetic of the products; weights stay float32."
+    )
+    log_every_steps: int = Field(default=50, ge=1, description="Steps between lines of metrics.jsonl.")
+    validate_every_steps: int = Field(default=1_000, ge=1, description="Steps between validations.")
+    validate_num_batches: int = Field(default=20, ge=1, description="Most batches of one validation.")
+    save_every_steps: int = Field(default=1_000, ge=1, description="Steps between checkpoints.")
+    keep_num_checkpoints: int = Field(
+        default=2, ge=1, description="Newest checkpoints kept, beside the best."
+    )
+    early_stopping_patience: int | None = Field(
+        default=None,
+        ge=1,
+        description="Stop after so many validations without a better loss; null never stops.",
+    )
+    final_weights: Literal["best", "last"] = Field(
+        default="last",
+        description="Which weights the model directory gets: of the best validation, or the last.",
+    )
+
+
+class LossWeights(Options):
+    """`losses:` the weights of the paper's three losses in the sum."""
+
+    text: float = Field(default=1.0, ge=0, description="Masked language.")
+    video: float = Field(default=1.0, ge=0, description="Masked visual word.")
+    alignment: float = Field(default=1.0, ge=0, description="Linguistic-visual alignment.")
+
+
+class PretrainOptions(Options):
+    """`pretrain:` visual words and sentences become a model."""
+
+    text: TextOptions = Field(default=TextOptions(), description="Subtitles and vocabulary.")
+    sequences: SequenceOptions = Field(default=SequenceOptions(), description="The model's inputs.")
+    model: ModelOptions = Field(default=ModelOptions(), description="The encoder.")
+    losses: LossWeights = Field(default=LossWeights(), description="Weights of the losses.")
+    optimizer: OptimizerOptions = Field(default=OptimizerOptions(), description="AdamW.")
+    loop: LoopOptions = Field(default=LoopOptions(), description="Length and rhythm of the training.")
+
+
+class FinetuneOptions(Options):
+    """`finetune:` a pretrained model learns the classes of labelled segments."""
+
+    task: Literal["classify"] = Field(default="classify", description="What to learn.")
+    label: str = Field(
+        default="label", min_length=1, description="The manifest's column that holds the class."
+    )
+    freeze: Literal["none", "embeddings", "all_but_head"] = Field(
+        default="none", description="What is not trained."
+    )
+    max_subsampling: int = Field(default=1, ge=1, le=16, description="Training keeps one word in 1 to this.")
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout while fine-tuning.")
+    optimizer: OptimizerOptions = Field(
+        default=OptimizerOptions(learning_rate=5e-5, warmup_fraction=0.1), description="AdamW."
+    )
+    loop: LoopOptions = Field(
+        default=LoopOptions(
+            num_steps=1_000,
+            batch_num_sequences=32,
+            validate_every_steps=100,
+            save_every_steps=100,
+            final_weights="best",
+        ),
+        description="Length and rhythm of the training.",
+    )

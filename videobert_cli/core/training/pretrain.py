@@ -1,0 +1,140 @@
+"""Words and sentences become a pretrained model: the one function behind `videobert pretrain`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from videobert_cli.core.model.config import MODEL_TYPE, VideoBERTConfig, read_config
+from videobert_cli.core.model.init import load_bert, new_model
+from videobert_cli.core.model.options import ModelOptions
+from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
+from videobert_cli.core.sequences.dataset import Document, PretrainingSamples
+from videobert_cli.core.sequences.documents import joint_vocabulary
+from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
+from videobert_cli.core.training.loop import LoopEvents, TrainingLoop, TrainingResult
+from videobert_cli.core.training.objectives import PretrainingJob
+from videobert_cli.core.training.options import PretrainOptions
+from videobert_cli.core.words.codebook import Codebook
+from videobert_cli.errors import CodebookMismatchError
+from videobert_cli.runtime import StopRequest, derive_seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainResult:
+    """The trained model in evaluation mode, how the loop ended, and what it was trained on."""
+
+    model: VideoBERTForPreTraining
+    training: TrainingResult
+    num_samples: dict[str, int]
+
+
+def pretrain_model(
+    *,
+    train: Sequence[Document],
+    held_out: Sequence[Document],
+    tokenizer: VideoBERTTokenizer,
+    codebook: Codebook,
+    options: PretrainOptions,
+    directory: Path,
+    seed: int,
+    device: torch.device,
+    stop: StopRequest,
+    events: LoopEvents,
+) -> PretrainResult:
+    """Train on the documents in `directory`, going on from its newest checkpoint, and return the model.
+
+    Raises:
+        InputError: There is nothing to train on.
+        InterruptedRunError: A stop was asked for; the state is saved.
+    """
+    vocabulary = joint_vocabulary(tokenizer)
+    samples = PretrainingSamples(train, options=options.sequences, vocabulary=vocabulary, seed=seed)
+    held_out_samples = None
+    if any(len(document.words_T) or document.sentences for document in held_out):
+        held_out_seed = derive_seed(seed, "held out")
+        held_out_samples = PretrainingSamples(
+            held_out, options=options.sequences, vocabulary=vocabulary, seed=held_out_seed
+        )
+    model = start_model(options.model, tokenizer=tokenizer, codebook=codebook, seed=seed).to(device)
+    job = PretrainingJob(
+        model,
+        samples=samples,
+        held_out=held_out_samples,
+        weights=options.losses,
+        batch_num_sequences=options.loop.batch_num_sequences,
+        validate_num_batches=options.loop.validate_num_batches,
+    )
+    training = TrainingLoop(
+        job,
+        loop=options.loop,
+        optimizer=options.optimizer,
+        directory=directory,
+        seed=seed,
+        device=device,
+        stop=stop,
+        events=events,
+    ).run()
+    return PretrainResult(model=model, training=training, num_samples={str(regime): num for regime, num in samples.num_samples.items()})
+
+
+def start_model(
+    options: ModelOptions, *, tokenizer: VideoBERTTokenizer, codebook: Codebook, seed: int
+) -> VideoBERTForPreTraining:
+    """Return the model that training starts from: from scratch, from a BERT, or from an earlier pretraining.
+
+    Raises:
+        CodebookMismatchError: The earlier model was made with another codebook's words.
+        ArtifactError: The directory of `init` cannot be read.
+    """
+    visual_KD = torch.from_numpy(codebook.visual_embeddings())
+    if options.init != "scratch" and _is_videobert(Path(options.init)):
+        return _continued(
+            Path(options.init), num_words=codebook.num_words, num_text=tokenizer.num_text_tokens
+        )
+    bert = None if options.init == "scratch" else load_bert(options.init)
+    sizes = {
+        "hidden_size": options.hidden_size,
+        "num_hidden_layers": options.num_layers,
+        "num_attention_heads": options.num_attention_heads,
+        "intermediate_size": options.intermediate_size,
+        "pad_token_id": tokenizer.pad_id,
+        "vocab_size": tokenizer.num_text_tokens,
+    }
+    if bert is not None and bert.sizes["vocab_size"] != tokenizer.num_text_tokens:
+        raise CodebookMismatchError(
+            f"the BERT has {bert.sizes['vocab_size']} text tokens, the vocabulary {tokenizer.num_text_tokens}",
+            at=str(bert.directory),
+            fix=f"use the BERT's own vocabulary: --set pretrain.text.vocabulary={bert.directory}",
+        )
+    config = VideoBERTConfig(
+        **{**sizes, **(bert.sizes if bert is not None else {})},
+        num_visual_words=codebook.num_words,
+        visual_embedding_size=visual_KD.shape[1],
+        hidden_dropout_prob=options.dropout,
+        attention_probs_dropout_prob=options.dropout,
+        softmax=options.softmax,
+        train_visual_embeddings=options.train_visual_embeddings,
+    )
+    centroids_KD = visual_KD if options.visual_embeddings == "centroids" else None
+    return new_model(config, seed=seed, centroids_KD=centroids_KD, bert=bert)
+
+
+def _is_videobert(directory: Path) -> bool:
+    return (directory / "config.json").is_file() and read_config(directory / "config.json").get(
+        "model_type"
+    ) == MODEL_TYPE
+
+
+def _continued(directory: Path, *, num_words: int, num_text: int) -> VideoBERTForPreTraining:
+    model = VideoBERTForPreTraining.from_pretrained(directory)
+    found = (model.config.num_visual_words, model.config.vocab_size)
+    if found != (num_words, num_text):
+        raise CodebookMismatchError(
+            f"the model to continue has {found[0]} visual words and {found[1]} text tokens, "
+            f"this run {num_words} and {num_text}",
+            at=str(directory),
+            fix="continue with the codebook and vocabulary that the model was made with",
+        )
+    return model

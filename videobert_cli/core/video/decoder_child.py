@@ -1,0 +1,196 @@
+"""The process that touches hostile media: decodes one file at a time and sends clips back; holds av and numpy only.
+
+It runs in its own session under limits on memory, open files and written bytes, dies with its parent, and
+leaves Ctrl-C to the parent. Whatever happens in FFmpeg ends here, as one failed item.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av.logging
+
+from videobert_cli.core.video import channel
+from videobert_cli.core.video.frames import FrameRequest, ReadLimits, VideoSummary
+from videobert_cli.core.video.pyav_frames import PyAVSource
+from videobert_cli.core.video.sampling import ClipAssembler, SampleClock, SampledClips, Timeline
+from videobert_cli.core.video.source import FrameSource, SourceFrame
+from videobert_cli.errors import VideoError
+
+_MAX_MEMORY_BYTES = 4 << 30
+_MAX_OPEN_FILES = 64
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Serve requests from standard input on standard output until the input closes."""
+    requests, answers = _take_pipes()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    av.logging.set_level(None)
+    _limit_resources()
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            head, _ = channel.receive(requests)
+            try:
+                _answer(answers, head)
+            except (BrokenPipeError, EOFError):
+                raise
+            except Exception as error:
+                what = f"the decoder's process failed: {type(error).__name__}: {error}"
+                channel.send(answers, {"kind": "error", "reason": "decoder-crashed", "what": what})
+                raise
+
+
+def open_source(path: Path, *, decoder: str, request: FrameRequest, limits: ReadLimits) -> FrameSource:
+    """Return `path` opened by the decoder of that name; a folder is a video of time-stamped images.
+
+    Raises:
+        VideoError: The file fails a check that needs no decoding.
+    """
+    if path.is_dir():
+        from videobert_cli.core.video.image_frames import ImageSource
+
+        return ImageSource(path, request=request, limits=limits)
+    if decoder == "decord":
+        import decord  # noqa: F401 - fails here, before the file is touched, where there is no wheel
+
+        from videobert_cli.core.video.decord_frames import DecordSource
+
+        return DecordSource(path, request=request, limits=limits)
+    return PyAVSource(path, request=request, limits=limits)
+
+
+def read_clips(
+    source: FrameSource, *, path: Path, request: FrameRequest, limits: ReadLimits
+) -> Iterator[SampledClips | VideoSummary]:
+    """Yield the clips of an opened video in batches, then its summary.
+
+    Raises:
+        VideoError: The video is damaged, truncated, too long, or shows no frame.
+    """
+    facts = source.facts
+    clock = SampleClock(tick_seconds=facts.tick_seconds, frames_per_second=request.frames_per_second)
+    timeline = Timeline(tick_seconds=facts.tick_seconds, fallback_gap_ticks=facts.usual_gap_ticks)
+    assembler = ClipAssembler[object](request, to_rgb=source.rgb)
+    max_ticks = limits.max_duration_seconds / facts.tick_seconds
+    held: SourceFrame | None = None
+    held_sample = 0
+    num_frames = 0
+    for frame in source.frames():
+        time = timeline.place(frame.pts_ticks)
+        _check_length(time, max_ticks=max_ticks, path=path)
+        sample = clock.first_sample(time)
+        if held is not None:
+            yield from assembler.show(held.picture, first=held_sample, end=sample)
+        held, held_sample = frame, sample
+        num_frames += 1
+    if held is None:
+        raise VideoError("it opens, but shows no frame", reason="no-frames", at=str(path))
+    end = timeline.end(held.duration_ticks)
+    _check_length(end, max_ticks=max_ticks, path=path)
+    duration_seconds = float(end * facts.tick_seconds)
+    source.check_complete(duration_seconds)
+    num_samples = max(1, clock.first_sample(end))
+    yield from assembler.show(held.picture, first=held_sample, end=num_samples)
+    yield from assembler.finish(held.picture, num_samples=num_samples)
+    yield VideoSummary(
+        num_decoded_frames=num_frames,
+        duration_seconds=duration_seconds,
+        declared_duration_seconds=facts.declared_duration_seconds,
+        width=facts.width,
+        height=facts.height,
+        codec=facts.codec,
+        decoder=facts.decoder,
+        num_clips=assembler.num_clips,
+    )
+
+
+def _check_length(ticks: int, *, max_ticks: float, path: Path) -> None:
+    if ticks > max_ticks:
+        raise VideoError("its frames run on beyond max_duration_seconds", reason="too-long", at=str(path))
+
+
+def _answer(answers: BinaryIO, head: dict[str, Any]) -> None:
+    path = Path(head["path"])
+    resize = head["request"]["resize"]
+    request = FrameRequest(
+        **head["request"]
+        | {
+            "frame_indices": tuple(head["request"]["frame_indices"]),
+            "resize": resize if isinstance(resize, int) else tuple(resize),
+        }
+    )
+    limits = ReadLimits(**head["limits"])
+    try:
+        source = open_source(path, decoder=head["decoder"], request=request, limits=limits)
+        try:
+            for item in read_clips(source, path=path, request=request, limits=limits):
+                source.rest()
+                _send_item(answers, item, frames_per_second=request.frames_per_second)
+        finally:
+            source.close()
+    except VideoError as error:
+        channel.send(answers, {"kind": "error", "reason": error.reason, "what": error.what})
+    except ImportError as error:
+        fix = "pip install decord (x86-64 Linux or Windows), or set extract.reader.name to pyav"
+        channel.send(
+            answers, {"kind": "not-installed", "what": f"decord cannot be loaded: {error}", "fix": fix}
+        )
+    except MemoryError:
+        what = f"decoding needs more than {_MAX_MEMORY_BYTES >> 30} GiB of memory"
+        channel.send(answers, {"kind": "error", "reason": "out-of-memory", "what": what})
+
+
+def _send_item(answers: BinaryIO, item: SampledClips | VideoSummary, *, frames_per_second: float) -> None:
+    if isinstance(item, VideoSummary):
+        channel.send(answers, {"kind": "summary", "summary": asdict(item)})
+        return
+    head = {
+        "kind": "clips",
+        "num_frames": len(item.pictures),
+        "rows": item.rows_NT,
+        "start_seconds": [start / frames_per_second for start in item.starts_N],
+    }
+    channel.send(answers, head, parts=[picture.data for picture in item.pictures])
+
+
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Return private copies of standard input and output; a library that prints must not break the messages."""
+    requests = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1):
+        os.dup2(null, descriptor)
+    return requests, answers
+
+
+def _limit_resources() -> None:
+    """Lower this process's limits, where the system has such a thing."""
+    try:
+        import resource
+    except ImportError:
+        return
+    limits = {
+        resource.RLIMIT_AS: _MAX_MEMORY_BYTES,
+        resource.RLIMIT_NOFILE: _MAX_OPEN_FILES,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_CORE: 0,
+    }
+    for name, value in limits.items():
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(name, (value, value))
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            raise SystemExit("the parent is gone")
+
+
+if __name__ == "__main__":
+    main()

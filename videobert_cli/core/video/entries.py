@@ -1,0 +1,71 @@
+"""The items of a list of videos: a video with its subtitles and labels, or a text that has no video."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Split = Literal["train", "validation", "test"]
+
+SPLIT_NAMES: Mapping[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".gif", ".mxf", ".ivf", ".flv", ".f4v"}
+    | {".mpg", ".mpeg", ".vob", ".ts", ".m2ts", ".mts", ".wmv", ".asf", ".ogv", ".ogg"}
+)
+CAPTION_SUFFIXES = (".srt", ".vtt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledSegment:
+    """A stretch of a video and what it shows: column -> value. `end_seconds` None is the end of the video."""
+
+    start_seconds: float
+    end_seconds: float | None
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Video:
+    """One video. `id` is unique and printable: the path without suffix, relative to the folder or the manifest."""
+
+    id: str
+    path: Path
+    captions: Path | None
+    split: Split
+    segments: tuple[LabelledSegment, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """Subtitles without a video."""
+
+    id: str
+    captions: Path
+    split: Split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """An item before ids are made unique and splits are drawn; without `path` it is a text.
+
+    Args:
+        name: The path that the id is made from, relative where it can be.
+        given_id: The id the manifest gives, final.
+        split: The split the manifest or the folder gives.
+    """
+
+    name: Path
+    given_id: str | None
+    path: Path | None
+    captions: Path | None
+    split: Split | None
+    segments: tuple[LabelledSegment, ...]

@@ -1,0 +1,44 @@
+"""The recipe's `data:` section and the reader's part of `extract:`."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from videobert_cli.options import Options
+
+
+class DataOptions(Options):
+    """`data:` which videos, with which subtitles and labels, in which split."""
+
+    videos: Path = Field(
+        description="A folder of videos (subtitles beside them), a folder of class folders, or a CSV or JSONL manifest."
+    )
+    source: str = Field(
+        default="", description="Where the data is to be had; `--dry-run` says it where data is missing."
+    )
+    validation_fraction: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="Share of videos for validation, where the manifest does not say `split`.",
+    )
+    test_fraction: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="Share of videos for testing, where the manifest does not say `split`.",
+    )
+
+
+class ReaderOptions(Options):
+    """`extract.reader:` how files become frames, and what a file may cost before it is quarantined."""
+
+    name: Literal["pyav", "decord"] = Field(default="pyav", description="The decoder.")
+    max_pixels: int = Field(default=8_300_000, gt=0, description="Largest frame, width x height.")
+    max_duration_seconds: float = Field(default=21_600, gt=0, description="Longest video.")
+    max_file_bytes: int = Field(default=4_294_967_296, gt=0, description="Largest file.")
+    timeout_seconds: float = Field(default=600, gt=0, description="Longest wall time for one file.")
+    allow_truncated: bool = Field(
+        default=False, description="Keep the readable part of a file that ends before its declared duration."
+    )

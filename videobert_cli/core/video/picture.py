@@ -1,0 +1,109 @@
+"""A decoded frame becomes a square of RGB: displayed aspect, upright, resized, cropped from the centre.
+
+Shape suffixes: H height, W width, C colour (RGB).
+"""
+
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import cast
+
+import av
+import numpy as np
+from av.sidedata.sidedata import SideDataContainer
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from videobert_cli.core.video.frames import FrameRequest
+
+# Bit-exact: the same picture on every processor, for about a tenth of the speed of this step.
+_SCALING = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+_MATRIX = struct.Struct("<9i")
+_MOST_SQUEEZED = Fraction(1, 4)
+_LONGEST_ASPECT = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orientation:
+    """How a coded picture is to be laid on the screen: swap rows and columns first, then mirror."""
+
+    transpose: bool = False
+    mirror_horizontal: bool = False
+    mirror_vertical: bool = False
+
+    def apply(self, rgb_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the upright picture."""
+        if self.transpose:
+            rgb_HWC = rgb_HWC.swapaxes(0, 1)
+        if self.mirror_horizontal:
+            rgb_HWC = rgb_HWC[:, ::-1]
+        return rgb_HWC[::-1] if self.mirror_vertical else rgb_HWC
+
+
+def orientation_of(frame: av.VideoFrame) -> Orientation:
+    """Return what the frame's display matrix asks for, in quarter turns and mirrors; nonsense asks for nothing.
+
+    FFmpeg gives a matrix (a b u, c d v, x y w) with x' = a x + c y and y' = b x + d y.
+    """
+    side_datas = cast(SideDataContainer, frame.side_data)
+    for number in range(len(side_datas)):
+        side_data = side_datas[number]
+        if side_data.type.name == "DISPLAYMATRIX" and side_data.buffer_size >= _MATRIX.size:
+            a, b, _, c, d, *_ = _MATRIX.unpack(bytes(side_data)[: _MATRIX.size])
+            if a and d and abs(a) > abs(b) and abs(d) > abs(c):
+                return Orientation(mirror_horizontal=a < 0, mirror_vertical=d < 0)
+            if b and c and abs(b) > abs(a) and abs(c) > abs(d):
+                return Orientation(transpose=True, mirror_horizontal=c < 0, mirror_vertical=b < 0)
+    return Orientation()
+
+
+def displayed_aspect(width: int, height: int, *, sample_aspect: Fraction | None) -> Fraction:
+    """Return width / height as shown: pixels need not be square (a sample aspect beyond 1:4 is taken for an error)."""
+    sample = sample_aspect or Fraction(1)
+    if not _MOST_SQUEEZED <= sample <= 1 / _MOST_SQUEEZED:
+        sample = Fraction(1)
+    return Fraction(width, height) * sample
+
+
+def resized_size(aspect: Fraction, *, resize: tuple[int, int] | int) -> tuple[int, int]:
+    """Return (height, width) of the upright picture after resizing.
+
+    An integer is the short side; beyond 8:1 the long side is squeezed, for only the centre is used.
+
+    >>> resized_size(Fraction(16, 9), resize=256)
+    (256, 455)
+    >>> resized_size(Fraction(9, 16), resize=(200, 300))
+    (200, 300)
+    """
+    if not isinstance(resize, int):
+        return resize
+    if aspect >= 1:
+        return resize, min(round(resize * aspect), resize * _LONGEST_ASPECT)
+    return min(round(resize / aspect), resize * _LONGEST_ASPECT), resize
+
+
+class PictureMaker:
+    """Converts frames for one request; keeps FFmpeg's scaler between frames."""
+
+    def __init__(self, request: FrameRequest) -> None:
+        self._request = request
+        self._scaler = VideoReformatter()
+
+    def rgb(self, frame: av.VideoFrame, *, sample_aspect: Fraction | None) -> NDArray[np.uint8]:
+        """Return the frame as contiguous RGB [crop_size, crop_size, 3]; an alpha channel is dropped."""
+        orientation = orientation_of(frame)
+        aspect = displayed_aspect(frame.width, frame.height, sample_aspect=sample_aspect)
+        if orientation.transpose:
+            aspect = 1 / aspect
+        height, width = resized_size(aspect, resize=self._request.resize)
+        coded_height, coded_width = (width, height) if orientation.transpose else (height, width)
+        scaled = self._scaler.reformat(
+            frame, width=coded_width, height=coded_height, format="rgb24", interpolation=_SCALING, threads=1
+        )
+        return self.crop(orientation.apply(cast(NDArray[np.uint8], scaled.to_ndarray())))
+
+    def crop(self, rgb_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the centre of an upright, resized picture, contiguous."""
+        size = self._request.crop_size
+        top, left = (rgb_HWC.shape[0] - size) // 2, (rgb_HWC.shape[1] - size) // 2
+        return np.ascontiguousarray(rgb_HWC[top : top + size, left : left + size])

@@ -1,0 +1,31 @@
+"""The recipe's `quantize:` section."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from videobert_cli.options import Options
+
+
+class QuantizeOptions(Options):
+    """`quantize:` features become visual words: hierarchical k-means, `branching ** num_levels` leaves."""
+
+    branching: int = Field(default=12, ge=2, le=256, description="Children of every node (paper: 12).")
+    num_levels: int = Field(
+        default=4, ge=1, le=6, description="Levels of the tree (paper: 4, so 20,736 words)."
+    )
+    num_iterations: int = Field(default=25, ge=1, le=1000, description="Most Lloyd iterations for one node.")
+    tolerance: float = Field(
+        default=1e-4, ge=0, description="Stop a node when its centroids move less, relatively."
+    )
+    scaling: Literal["none", "standardize_parts"] = Field(
+        default="none",
+        description="`standardize_parts`: give each part of the feature (mean, motion) the same total variance.",
+    )
+    num_components: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="Project features by PCA to so many components first; null keeps all.",
+    )
+    whiten: bool = Field(default=False, description="Scale the PCA components to equal variance.")

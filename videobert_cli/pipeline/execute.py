@@ -1,0 +1,77 @@
+"""Runs a stage and, before it, every stage it needs that is not finished: the one road from a recipe to results."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from videobert_cli.artifacts import discard
+from videobert_cli.errors import MissingInputError
+from videobert_cli.pipeline.run import Run
+from videobert_cli.pipeline.stage import Stage, StageReport, begin, finish, stage_status, stale_error
+from videobert_cli.pipeline.stages import STAGES
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineResult:
+    """The report of the stage asked for, whether any work was done, and items that could not be used, of all stages."""
+
+    report: StageReport
+    was_finished: bool
+    num_failed: int
+
+
+def run_pipeline(run: Run, *, target: str, upstream: bool, overwrite: bool) -> PipelineResult:
+    """Make stage `target` of the run, and before it what is missing of the stages it needs.
+
+    Args:
+        run: The run, already open (locked).
+        target: A key of `STAGES`.
+        upstream: Whether missing stages before the target may be made (`--no-upstream` says no).
+        overwrite: Whether stages made from other settings or inputs are thrown away and made anew.
+
+    Raises:
+        StaleStageError: A stage was made from something else, and `overwrite` was not given.
+        MissingInputError: A stage before the target is missing and `upstream` is False.
+    """
+    num_failed = 0
+    result = None
+    for stage in chain(run, target=target):
+        is_target = stage.name == target
+        result = _make(stage, run, may_make=upstream or is_target, overwrite=overwrite, command=target)
+        num_failed += result.report.num_failed
+    assert result is not None  # noqa: S101 - a chain always ends with its target
+    return PipelineResult(report=result.report, was_finished=result.was_finished, num_failed=num_failed)
+
+
+def chain(run: Run, *, target: str) -> Sequence[Stage]:
+    """Return the target with all stages it needs before it, each once, in order."""
+    ordered: list[Stage] = []
+    for name in STAGES[target].needs(run):
+        ordered.extend(stage for stage in chain(run, target=name) if stage not in ordered)
+    return [*ordered, STAGES[target]]
+
+
+def _make(stage: Stage, run: Run, *, may_make: bool, overwrite: bool, command: str) -> PipelineResult:
+    status = stage_status(stage, run)
+    if status.state == "stale":
+        if not overwrite:
+            raise stale_error(stage, run, status, command=command)
+        run.reporter.line(f"{stage.name}: made from other settings or inputs; making it anew (--overwrite)")
+        discard(run.directory(stage.name))
+    if status.state == "finished" and status.record is not None:
+        record = status.record
+        report = StageReport(summary=record.summary, facts=record.facts, num_failed=record.num_failed)
+        run.reporter.stage_finished(stage.name, summary=f"done before: {record.summary}", seconds=0.0)
+        return PipelineResult(report=report, was_finished=True, num_failed=record.num_failed)
+    if not may_make:
+        raise MissingInputError(
+            f"{stage.name} is not finished, and --no-upstream forbids making it",
+            at=str(run.directory(stage.name)),
+            fix=f"videobert {stage.name} {run.loaded.path}",
+        )
+    started = time.monotonic()
+    begin(stage, run)
+    report = stage.execute(run)
+    finish(stage, run, report)
+    run.reporter.stage_finished(stage.name, summary=report.summary, seconds=time.monotonic() - started)
+    return PipelineResult(report=report, was_finished=False, num_failed=report.num_failed)

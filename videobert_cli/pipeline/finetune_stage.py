@@ -1,0 +1,109 @@
+"""The finetune stage: a pretrained model and labelled segments into a classifier's model directory."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from videobert_cli.artifacts import read_manifest
+from videobert_cli.core.reports.model_card import model_card
+from videobert_cli.core.training.finetune import finetune_classifier
+from videobert_cli.core.training.model_directory import ModelParts, load_model, publish_model
+from videobert_cli.errors import CodebookMismatchError
+from videobert_cli.pipeline.events import loop_events
+from videobert_cli.pipeline.run import Run
+from videobert_cli.pipeline.stage import Stage, StageReport
+from videobert_cli.runtime import package_version
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    return {"seed": run.recipe.seed, "finetune": run.recipe.finetune.settings()}
+
+
+def _inputs(run: Run) -> dict[str, str]:
+    return {
+        "model": read_manifest(run.pretrained, kind="model").content_hash,
+        "words": read_manifest(run.paths.words, kind="words").content_hash,
+        "labels": run.labels_hash(),
+    }
+
+
+def _execute(run: Run) -> StageReport:
+    loaded = load_model(run.pretrained, device=run.device)
+    require_same_codebook(run, loaded.directory)
+    options = run.recipe.finetune
+    result = finetune_classifier(
+        segments=run.segments,
+        pretrained=loaded.directory,
+        tokenizer=loaded.tokenizer,
+        options=options,
+        directory=run.directory("finetune"),
+        seed=run.recipe.seed,
+        device=run.device,
+        stop=run.stop,
+        events=loop_events(run, "finetune"),
+    )
+    backbone, extract = loaded.backbone()
+    facts = {
+        "num_steps": result.training.num_steps,
+        "num_classes": len(result.classes),
+        "num_train_segments": result.num_train_segments,
+    }
+    parts = ModelParts(
+        tokenizer=loaded.tokenizer,
+        codebook=loaded.directory / "codebook",
+        backbone=backbone,
+        extract=extract,
+        questions=replace(loaded.questions, label=options.label),
+        card=model_card(
+            title=f"VideoBERT classifier of {options.label!r}",
+            task="video-classification",
+            command="finetune",
+            version=package_version(),
+            facts=facts,
+        ),
+    )
+    publish_model(
+        run.directory("finetune") / "model",
+        result.model,
+        parts=parts,
+        settings=_settings(run),
+        parents=_inputs(run),
+        facts=facts,
+    )
+    best = result.training.best_loss
+    held_out = f", held-out loss {best:.3f}" if best is not None else ""
+    return StageReport(
+        summary=f"{len(result.classes)} classes, {result.num_train_segments:,} segments, "
+        f"{result.training.num_steps:,} steps{held_out}",
+        facts={f"finetune.{name}": value for name, value in facts.items()},
+    )
+
+
+def require_same_codebook(run: Run, model: Path) -> None:
+    """Refuse a model whose codebook is not the one the run's words come from.
+
+    Raises:
+        CodebookMismatchError: With both content hashes.
+    """
+    ours = read_manifest(run.paths.codebook, kind="codebook").content_hash
+    theirs = read_manifest(model / "codebook", kind="codebook").content_hash
+    if ours != theirs:
+        raise CodebookMismatchError(
+            f"the model was trained with codebook {theirs[:12]}, the words of this run come from {ours[:12]}",
+            at=str(model),
+            fix=f"use the model of this run: videobert finetune {run.loaded.path}",
+        )
+
+
+def _outputs(run: Run) -> tuple[Path, ...]:
+    return (run.directory("finetune") / "model" / "manifest.json",)
+
+
+STAGE = Stage(
+    name="finetune",
+    needs=lambda run: ("quantize",) if run.external_model else ("pretrain",),
+    settings=_settings,
+    inputs=_inputs,
+    execute=_execute,
+    outputs=_outputs,
+)

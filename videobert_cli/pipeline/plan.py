@@ -1,0 +1,199 @@
+"""`--dry-run`: what a command would do, with counts, bytes and time, and what it lacks; nothing is written."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from videobert_cli.artifacts import MANIFEST_NAME
+from videobert_cli.core.features.backbones import load_backbone
+from videobert_cli.core.video.manifest import Video
+from videobert_cli.core.video.reader import ClipBatch, VideoReader, VideoSummary
+from videobert_cli.errors import InputError, VideoBERTError, VideoError
+from videobert_cli.pipeline.execute import chain
+from videobert_cli.pipeline.run import Run
+from videobert_cli.pipeline.stage import Stage, read_record, stage_status
+
+# Enough videos for a mean duration to within a fifth or so, few enough to answer in seconds.
+_NUM_SAMPLED_VIDEOS = 3
+_BYTES_PER_VALUE = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The plan as lines for people, each stage's state, and the counts as flat numbers."""
+
+    lines: tuple[str, ...]
+    stages: dict[str, str]
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sample:
+    """What a few videos cost: clips a video, and seconds a clip for decoding and the backbone together."""
+
+    clips_per_video: float
+    seconds_per_clip: float
+    feature_dim: int
+
+
+def make_plan(run: Run, *, target: str) -> Plan:
+    """Return what making `target` would do. Missing data is a line of the plan, not an error."""
+    lines = [f"run: {run.paths.root}"]
+    states: dict[str, str] = {}
+    facts: dict[str, Any] = {}
+    needs = _missing_data(run)
+    if not needs:
+        facts |= _data_facts(run)
+        lines.append(_data_line(facts))
+    for stage in chain(run, target=target):
+        state, detail = _stage_line(stage, run, has_data=not needs, before=states)
+        states[stage.name] = state
+        if state != "finished" and not needs:
+            extra, numbers = _estimate(stage, run)
+            detail, facts = f"{detail}{extra}", facts | numbers
+        lines.append(f"{stage.name:<9} {state}{detail}")
+    lines += [f"needs: {need}" for need in needs]
+    lines.append("nothing was written (--dry-run)")
+    return Plan(lines=tuple(lines), stages=states, facts=facts)
+
+
+def _missing_data(run: Run) -> list[str]:
+    """Return what the recipe names and is not there, each with where it is to be had if the recipe says so."""
+    recipe = run.recipe
+    named: list[tuple[str, object]] = [
+        ("data.videos", recipe.data.videos),
+        ("extract.weights", recipe.extract.weights),
+    ]
+    missing = [
+        f"{key}: {path} does not exist" for key, path in named if isinstance(path, Path) and not path.exists()
+    ]
+    if missing and recipe.data.source:
+        missing.append(recipe.data.source)
+    return missing
+
+
+def _data_facts(run: Run) -> dict[str, Any]:
+    splits = [video.split for video in run.videos]
+    return {
+        "plan.num_videos": len(run.videos),
+        **{f"plan.num_videos.{split}": splits.count(split) for split in ("train", "validation", "test")},
+        "plan.num_sentences": run.transcripts.num_sentences,
+        "plan.num_labelled_segments": sum(len(video.segments) for video in run.videos),
+    }
+
+
+def _data_line(facts: dict[str, Any]) -> str:
+    splits = ", ".join(
+        f"{facts[f'plan.num_videos.{split}']:,} {split}" for split in ("train", "validation", "test")
+    )
+    return (
+        f"data: {facts['plan.num_videos']:,} videos ({splits}), {facts['plan.num_sentences']:,} sentences, "
+        f"{facts['plan.num_labelled_segments']:,} labelled segments"
+    )
+
+
+def _stage_line(stage: Stage, run: Run, *, has_data: bool, before: dict[str, str]) -> tuple[str, str]:
+    """Return the stage's state (`finished`, `started`, `missing`, `stale`) and a few words."""
+    if read_record(run.directory(stage.name)) is None:
+        return "missing", ": would be made"
+    if not has_data or any(state != "finished" for state in before.values()):
+        return "started", ": would be compared with what the stages before it give"
+    try:
+        status = stage_status(stage, run)
+    except VideoBERTError as error:
+        return "started", f": {error.what}"
+    words = {"finished": ": nothing to do", "started": ": would go on", "missing": ": would be made"}
+    if status.state == "stale":
+        return "stale", ": made from other settings or inputs (" + "; ".join(status.differences) + ")"
+    return status.state, words[status.state]
+
+
+def _estimate(stage: Stage, run: Run) -> tuple[str, dict[str, Any]]:
+    """Return words and numbers for what the stage would cost; only extraction is measured, on a few videos."""
+    if stage.name == "extract":
+        return _extract_estimate(run)
+    if stage.name == "pretrain":
+        loop = run.recipe.pretrain.loop
+        return f", {loop.num_steps:,} steps of {loop.batch_num_sequences} sequences", {
+            "plan.pretrain.num_steps": loop.num_steps
+        }
+    if stage.name == "finetune":
+        loop = run.recipe.finetune.loop
+        return f", {loop.num_steps:,} steps of {loop.batch_num_sequences} segments", {
+            "plan.finetune.num_steps": loop.num_steps
+        }
+    if stage.name == "quantize":
+        options = run.recipe.quantize
+        return f", {options.branching**options.num_levels:,} words", {}
+    return "", {}
+
+
+def _extract_estimate(run: Run) -> tuple[str, dict[str, Any]]:
+    todo = _unfinished(run)
+    try:
+        sample = _measure(run, _spread(todo, num=_NUM_SAMPLED_VIDEOS))
+    except InputError as error:
+        return f", {len(todo):,} videos, needs: {error.what} ({error.fix})", {
+            "plan.extract.num_videos": len(todo)
+        }
+    if sample is None:
+        return f", {len(todo):,} videos (none of the first could be read)", {
+            "plan.extract.num_videos": len(todo)
+        }
+    num_clips = round(sample.clips_per_video * len(todo))
+    num_bytes = num_clips * sample.feature_dim * _BYTES_PER_VALUE
+    seconds = num_clips * sample.seconds_per_clip
+    words = f", {len(todo):,} videos, about {num_clips:,} clips, {num_bytes / 1e6:,.1f} MB, {seconds / 60:,.1f} min"
+    return words, {
+        "plan.extract.num_videos": len(todo),
+        "plan.extract.num_clips": num_clips,
+        "plan.extract.num_bytes": num_bytes,
+        "plan.extract.seconds": round(seconds, 1),
+    }
+
+
+def _unfinished(run: Run) -> list[Video]:
+    if not (run.paths.features / MANIFEST_NAME).is_file():
+        return run.videos
+    known = set(run.store.ids())
+    return [video for video in run.videos if video.id not in known]
+
+
+def _spread(videos: Sequence[Video], *, num: int) -> list[Video]:
+    """Return `num` videos evenly spread over the list."""
+    if len(videos) <= num:
+        return list(videos)
+    return [videos[int(position)] for position in np.linspace(0, len(videos) - 1, num)]
+
+
+def _measure(run: Run, videos: Sequence[Video]) -> _Sample | None:
+    """Decode a few videos and run the backbone on their clips; None where none can be read."""
+    options = run.recipe.extract
+    backbone = load_backbone(options, device=run.device)
+    request = backbone.frame_request(options)
+    num_clips, seconds = [], []
+    with VideoReader(options.reader) as reader:
+        for video in videos:
+            started = time.monotonic()
+            try:
+                parts = list(reader.read(video.path, request))
+                for part in parts:
+                    if isinstance(part, ClipBatch):
+                        backbone.features(part)
+            except VideoError:
+                continue
+            num_clips.append(sum(part.num_clips for part in parts if isinstance(part, VideoSummary)))
+            seconds.append(time.monotonic() - started)
+    if not num_clips:
+        return None
+    # The first video also pays for the decoder's start and the backbone's first call: the others tell the rate.
+    timed = slice(1, None) if len(num_clips) > 1 else slice(None)
+    return _Sample(
+        clips_per_video=sum(num_clips) / len(num_clips),
+        seconds_per_clip=sum(seconds[timed]) / sum(num_clips[timed]),
+        feature_dim=backbone.dim,
+    )

@@ -1,0 +1,164 @@
+"""The pretrain stage: words and sentences into a pretrained model directory."""
+
+from pathlib import Path
+from typing import Any
+
+from videobert_cli.artifacts import hash_file, hash_json, read_manifest
+from videobert_cli.core.features.backbones import load_backbone
+from videobert_cli.core.reports.model_card import model_card
+from videobert_cli.core.sequences.dataset import Document
+from videobert_cli.core.sequences.documents import build_documents
+from videobert_cli.core.text.tokenizer import VideoBERTTokenizer, corpus_vocabulary
+from videobert_cli.core.training.model_directory import ModelParts, Questions, publish_model
+from videobert_cli.core.training.pretrain import PretrainResult, pretrain_model
+from videobert_cli.core.video.manifest import Split
+from videobert_cli.pipeline.events import loop_events
+from videobert_cli.pipeline.run import Run
+from videobert_cli.pipeline.stage import Stage, StageReport
+from videobert_cli.runtime import package_version
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    evaluate = run.recipe.evaluate
+    return {
+        "seed": run.recipe.seed,
+        "pretrain": run.recipe.pretrain.settings(),
+        "evaluate": {"template": evaluate.template},
+    }
+
+
+def _inputs(run: Run) -> dict[str, str]:
+    inputs = {
+        "codebook": read_manifest(run.paths.codebook, kind="codebook").content_hash,
+        "words": read_manifest(run.paths.words, kind="words").content_hash,
+        "sentences": run.transcripts.content_hash(),
+        "splits": hash_json({split: run.split_ids(split) for split in ("train", "validation")}),
+        "questions": hash_json([list(_labels(run, column)) for column in _question_columns(run)]),
+    }
+    init = run.recipe.pretrain.model.init
+    if init != "scratch" and (Path(init) / "model.safetensors").is_file():
+        inputs["init"] = hash_file(Path(init) / "model.safetensors")
+    vocabulary = run.recipe.pretrain.text.vocabulary
+    if isinstance(vocabulary, Path) and vocabulary.is_file():
+        inputs["vocabulary"] = hash_file(vocabulary)
+    return inputs
+
+
+def _execute(run: Run) -> StageReport:
+    options = run.recipe.pretrain
+    directory = run.directory("pretrain")
+    tokenizer = _tokenizer(run)
+    result = pretrain_model(
+        train=_documents(run, "train", tokenizer=tokenizer),
+        held_out=_documents(run, "validation", tokenizer=tokenizer),
+        tokenizer=tokenizer,
+        codebook=run.codebook,
+        options=options,
+        directory=directory,
+        seed=run.recipe.seed,
+        device=run.device,
+        stop=run.stop,
+        events=loop_events(run, "pretrain"),
+    )
+    facts = _facts(run, result, tokenizer=tokenizer)
+    parts = ModelParts(
+        tokenizer=tokenizer,
+        codebook=run.paths.codebook,
+        backbone=load_backbone(run.recipe.extract, device=run.device),
+        extract=run.recipe.extract,
+        questions=_questions(run),
+        card=model_card(
+            title=f"VideoBERT pretrained on {run.recipe.data.videos.name}",
+            task="video-text-pretraining",
+            command="pretrain",
+            version=package_version(),
+            facts=facts,
+        ),
+    )
+    publish_model(
+        run.paths.pretrained,
+        result.model,
+        parts=parts,
+        settings=_settings(run),
+        parents=_inputs(run),
+        facts=facts,
+    )
+    best = result.training.best_loss
+    held_out = f", held-out loss {best:.3f}" if best is not None else ""
+    return StageReport(
+        summary=f"{result.training.num_steps:,} steps{held_out}",
+        facts={f"pretrain.{name}": value for name, value in facts.items()},
+    )
+
+
+def _tokenizer(run: Run) -> VideoBERTTokenizer:
+    text, num_words = run.recipe.pretrain.text, run.codebook.num_words
+    if text.vocabulary != "corpus":
+        return VideoBERTTokenizer.from_pretrained(
+            text.vocabulary, num_words=num_words, lowercase=text.lowercase
+        )
+    train_ids = set(run.split_ids("train"))
+    sentences = [
+        sentence.text
+        for key, found in run.transcripts.sentences.items()
+        if key in train_ids
+        for sentence in found
+    ]
+    # The words of the question are part of the language, also where no narrator ever says them.
+    questions = _questions(run)
+    asked = [questions.template.replace("[MASK]", " "), *questions.verbs, *questions.objects]
+    vocabulary = corpus_vocabulary(
+        [*sentences, *asked * text.corpus_min_count],
+        min_count=text.corpus_min_count,
+        max_size=text.corpus_max_size,
+        lowercase=text.lowercase,
+    )
+    return VideoBERTTokenizer.from_vocabulary(vocabulary, num_words=num_words, lowercase=text.lowercase)
+
+
+def _documents(run: Run, split: Split, *, tokenizer: VideoBERTTokenizer) -> list[Document]:
+    return build_documents(
+        run.split_ids(split), words=run.words, transcripts=run.transcripts, tokenizer=tokenizer
+    )
+
+
+def _questions(run: Run) -> Questions:
+    verb, object_ = _question_columns(run)
+    return Questions(
+        template=run.recipe.evaluate.template, verbs=_labels(run, verb), objects=_labels(run, object_)
+    )
+
+
+def _question_columns(run: Run) -> tuple[str, str]:
+    return run.recipe.evaluate.verb, run.recipe.evaluate.object
+
+
+def _labels(run: Run, column: str) -> tuple[str, ...]:
+    """Return the values of a column, sorted: the answers that can be asked for."""
+    values = {segment.labels.get(column, "") for video in run.videos for segment in video.segments}
+    return tuple(sorted(values - {""}))
+
+
+def _facts(run: Run, result: PretrainResult, *, tokenizer: VideoBERTTokenizer) -> dict[str, Any]:
+    return {
+        "num_steps": result.training.num_steps,
+        "num_parameters": sum(parameter.numel() for parameter in result.model.parameters()),
+        "num_text_tokens": tokenizer.num_text_tokens,
+        "num_words": tokenizer.num_words,
+        "num_sentences": run.transcripts.num_sentences,
+        **{f"num_samples_{regime}": count for regime, count in result.num_samples.items()},
+    }
+
+
+def _outputs(run: Run) -> tuple[Path, ...]:
+    return (run.paths.pretrained / "manifest.json",)
+
+
+STAGE = Stage(
+    name="pretrain",
+    needs=lambda _run: ("quantize",),
+    settings=_settings,
+    inputs=_inputs,
+    execute=_execute,
+    outputs=_outputs,
+)

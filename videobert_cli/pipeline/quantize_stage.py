@@ -1,0 +1,69 @@
+"""The quantize stage: the run's features into a codebook and the words of every video."""
+
+from pathlib import Path
+from typing import Any
+
+from videobert_cli.artifacts import hash_json
+from videobert_cli.core.words.quantize import quantize_features
+from videobert_cli.pipeline.run import Run
+from videobert_cli.pipeline.stage import Stage, StageReport
+
+
+def _ids(run: Run, *, train_only: bool) -> list[str]:
+    known = set(run.store.ids())
+    return [
+        video.id for video in run.videos if video.id in known and (video.split == "train" or not train_only)
+    ]
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    return {"seed": run.recipe.seed, "quantize": run.recipe.quantize.settings()}
+
+
+def _inputs(run: Run) -> dict[str, str]:
+    return {
+        "features": run.store.content_hash(_ids(run, train_only=False)),
+        "train_videos": hash_json(_ids(run, train_only=True)),
+    }
+
+
+def _execute(run: Run) -> StageReport:
+    report = quantize_features(
+        run.store,
+        train_ids=_ids(run, train_only=True),
+        all_ids=_ids(run, train_only=False),
+        options=run.recipe.quantize,
+        directory_codebook=run.paths.codebook,
+        directory_words=run.paths.words,
+        seed=run.recipe.seed,
+        device=run.device,
+        on_progress=lambda done, total: run.reporter.progress(
+            "quantize", done=done, total=total, detail="levels"
+        ),
+    )
+    run.stop.raise_if_requested("nothing of this stage; it starts anew and gives the same words")
+    return StageReport(
+        summary=(
+            f"{report.num_words_used:,} of {report.num_words:,} words used, perplexity {report.perplexity:.0f}, "
+            f"{report.num_clips:,} clips"
+        ),
+        facts={
+            "quantize.num_words": report.num_words,
+            "quantize.num_words_used": report.num_words_used,
+            "quantize.perplexity": report.perplexity,
+        },
+    )
+
+
+def _outputs(run: Run) -> tuple[Path, ...]:
+    return (run.paths.codebook / "manifest.json", run.paths.words / "manifest.json")
+
+
+STAGE = Stage(
+    name="quantize",
+    needs=lambda _run: ("extract",),
+    settings=_settings,
+    inputs=_inputs,
+    execute=_execute,
+    outputs=_outputs,
+)

@@ -1,0 +1,19 @@
+"""To whom the pipeline tells its news; the commands decide how it looks."""
+
+from typing import Protocol
+
+
+class Reporter(Protocol):
+    """Takes news: lines for people, progress of long work, and a stage's end."""
+
+    def line(self, text: str) -> None:
+        """Take one sentence worth a line."""
+
+    def warning(self, text: str) -> None:
+        """Take one sentence the user should act on."""
+
+    def progress(self, stage: str, *, done: float, total: float, detail: str) -> None:
+        """Take how far a stage is, in whatever it counts, with a few words of detail."""
+
+    def stage_finished(self, stage: str, *, summary: str, seconds: float) -> None:
+        """Take a stage's end: what it made, in one line."""

@@ -1,0 +1,208 @@
+"""A run: one directory that a recipe fills, its lock, and the inputs that several stages share."""
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+
+from videobert_cli.artifacts import hash_json, publish_json, read_manifest, sweep
+from videobert_cli.core.features.store import FeatureStore
+from videobert_cli.core.sequences.labelled import LabelledWords, labelled_words
+from videobert_cli.core.text.transcripts import Transcripts, read_transcripts
+from videobert_cli.core.video.manifest import Split, Text, Video, read_texts, read_videos
+from videobert_cli.core.words.codebook import Codebook
+from videobert_cli.core.words.table import WordTable
+from videobert_cli.errors import LockedError, ResourceError
+from videobert_cli.pipeline.reporter import Reporter
+from videobert_cli.recipe.load import LoadedRecipe
+from videobert_cli.recipe.schema import Recipe
+from videobert_cli.recipe.snapshot import write_snapshot
+from videobert_cli.runtime import StopRequest, environment
+
+LOCK_NAME = ".lock"
+OWNER_NAME = ".owner.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPaths:
+    """Where everything of a run lies."""
+
+    root: Path
+
+    def stage(self, name: str) -> Path:
+        """Return a stage's directory."""
+        return self.root / name
+
+    @property
+    def features(self) -> Path:
+        """The feature store."""
+        return self.root / "extract" / "features"
+
+    @property
+    def codebook(self) -> Path:
+        """The codebook."""
+        return self.root / "quantize" / "codebook"
+
+    @property
+    def words(self) -> Path:
+        """The words of every video."""
+        return self.root / "quantize" / "words"
+
+    @property
+    def pretrained(self) -> Path:
+        """The pretrained model directory."""
+        return self.root / "pretrain" / "model"
+
+
+class Run:
+    """A recipe at work: its options, its directory, and shared inputs read once, when first asked for."""
+
+    def __init__(
+        self,
+        loaded: LoadedRecipe,
+        *,
+        device: torch.device,
+        stop: StopRequest,
+        reporter: Reporter,
+        external_model: Path | None = None,
+    ) -> None:
+        """Args: `external_model` is a model directory made elsewhere, in place of the run's own (`--model`)."""
+        self.loaded = loaded
+        self.recipe: Recipe = loaded.recipe
+        self.paths = RunPaths(root=loaded.recipe.run)
+        self.device = device
+        self.stop = stop
+        self.reporter = reporter
+        self.external_model = external_model
+
+    def directory(self, stage: str) -> Path:
+        """Return a stage's directory; work on a model made elsewhere has a directory of its own beside it."""
+        if self.external_model is None or stage not in {"finetune", "evaluate"}:
+            return self.paths.stage(stage)
+        model_hash = read_manifest(self.external_model, kind="model").content_hash
+        return self.paths.stage(f"{stage}-{model_hash[:12]}")
+
+    @property
+    def pretrained(self) -> Path:
+        """The pretrained model directory that later stages use."""
+        return self.external_model or self.paths.pretrained
+
+    @property
+    def classifier(self) -> Path:
+        """The fine-tuned model directory that evaluation uses."""
+        return self.external_model or self.paths.stage("finetune") / "model"
+
+    @cached_property
+    def videos(self) -> list[Video]:
+        """The videos of `data.videos`, sorted by id."""
+        data = self.recipe.data
+        return read_videos(
+            data.videos,
+            validation_fraction=data.validation_fraction,
+            test_fraction=data.test_fraction,
+            seed=self.recipe.seed,
+        )
+
+    @cached_property
+    def texts(self) -> list[Text]:
+        """The transcripts without video of `data.videos`."""
+        data = self.recipe.data
+        return read_texts(
+            data.videos,
+            validation_fraction=data.validation_fraction,
+            test_fraction=data.test_fraction,
+            seed=self.recipe.seed,
+        )
+
+    @property
+    def _items(self) -> list[Video | Text]:
+        return [*self.videos, *self.texts]
+
+    @cached_property
+    def transcripts(self) -> Transcripts:
+        """The sentences of all videos and texts that have subtitles."""
+        files = {item.id: item.captions for item in self._items if item.captions is not None}
+        transcripts = read_transcripts(files, options=self.recipe.pretrain.text)
+        for problem in transcripts.unreadable.values():
+            self.reporter.warning(f"no text from {problem}")
+        return transcripts
+
+    @cached_property
+    def store(self) -> FeatureStore:
+        """The features of all videos that could be read."""
+        return FeatureStore.open(self.paths.features)
+
+    @cached_property
+    def codebook(self) -> Codebook:
+        """The codebook."""
+        return Codebook.load(self.paths.codebook)
+
+    @cached_property
+    def words(self) -> WordTable:
+        """The words of every video."""
+        return WordTable.load(self.paths.words)
+
+    @cached_property
+    def segments(self) -> list[LabelledWords]:
+        """All labelled segments with their words."""
+        return labelled_words(self.videos, words=self.words)
+
+    def split_ids(self, split: Split) -> list[str]:
+        """Return the ids of the videos and texts of one split."""
+        return [item.id for item in self._items if item.split == split]
+
+    def labels_hash(self) -> str:
+        """Return a hash of every labelled segment: its video, times, split and labels."""
+        return hash_json(
+            [
+                [video.id, video.split, segment.start_seconds, segment.end_seconds, dict(segment.labels)]
+                for video in self.videos
+                for segment in video.segments
+            ]
+        )
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[None]:
+        """Make the directory, lock it, clean up after a killed process and write down what this run is.
+
+        Raises:
+            LockedError: Another live process holds the run.
+            ResourceError: The directory cannot be written.
+        """
+        root = self.paths.root
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(root / LOCK_NAME, timeout=0)
+            with lock:
+                publish_json(root / OWNER_NAME, {"host": socket.gethostname(), "pid": os.getpid()})
+                sweep(root)
+                recorded = environment(seed=self.recipe.seed, device=str(self.device))
+                write_snapshot(root, self.loaded, environment=recorded)
+                yield
+        except Timeout as error:
+            raise LockedError(
+                f"another process works in this run{_owner(root)}",
+                at=str(root),
+                fix="wait for it, or use another directory: --set run=DIR",
+            ) from error
+        except PermissionError as error:
+            raise ResourceError(
+                f"cannot write here: {error.strerror}",
+                at=str(root),
+                fix="use another directory: --set run=DIR",
+            ) from error
+
+
+def _owner(root: Path) -> str:
+    try:
+        owner = json.loads((root / OWNER_NAME).read_text())
+    except (OSError, ValueError):
+        return ""
+    return f": process {owner.get('pid')} on {owner.get('host')}"

@@ -1,0 +1,21 @@
+"""The stages by name, in the order of the data."""
+
+from videobert_cli.pipeline import (
+    evaluate_stage,
+    extract_stage,
+    finetune_stage,
+    pretrain_stage,
+    quantize_stage,
+)
+from videobert_cli.pipeline.stage import Stage
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        extract_stage.STAGE,
+        quantize_stage.STAGE,
+        pretrain_stage.STAGE,
+        finetune_stage.STAGE,
+        evaluate_stage.STAGE,
+    )
+}

@@ -1,0 +1,144 @@
+"""The only place that asks what hardware and which process there is: device, precision, seed, versions.
+
+`torch` is imported inside the functions, so that reading a recipe or printing help never loads it.
+"""
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from videobert_cli.errors import InterruptedRunError, KeyboardStopError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+RECORDED_PACKAGES = ("videobert-cli", "torch", "transformers", "numpy", "av", "scikit-learn", "safetensors")
+
+
+def pick_device(name: str) -> "torch.device":
+    """Return the device called `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; `auto` is the fastest that is here.
+
+    Raises:
+        UsageError: The device does not exist on this machine, or the name means nothing to torch.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(
+            f"there is no device called {name!r}", at="--device", fix="use auto, cpu, cuda, cuda:N or mps"
+        ) from error
+    missing_cuda = device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
+    missing_mps = device.type == "mps" and not torch.backends.mps.is_available()
+    if missing_cuda or missing_mps:
+        raise UsageError(
+            f"device {name!r} is not on this machine", at="--device", fix="use --device auto or --device cpu"
+        )
+    return device
+
+
+def has_bfloat16_units(device: "torch.device") -> bool:
+    """Return whether bfloat16 products run in hardware: Ampere or newer, or a CPU with AVX512-BF16 or AMX."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def derive_seed(*parts: int | str) -> int:
+    """Return a 63-bit seed that depends on nothing but `parts`, the same on every machine and Python.
+
+    >>> derive_seed(0, "mask", 3, "v1") == derive_seed(0, "mask", 3, "v1")
+    True
+    >>> derive_seed(0, 12) == derive_seed(0, "1", "2")
+    False
+    """
+    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def environment(*, seed: int, device: str) -> dict[str, Any]:
+    """Return what a run remembers of the machine: versions, hardware, git commit, command line."""
+    return {
+        "argv": sys.argv,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "num_cpus": os.cpu_count(),
+        "packages": {name: _version(name) for name in RECORDED_PACKAGES},
+        "gpu": _gpu_name(),
+        "git_commit": _git_commit(Path.cwd()),
+        "device": device,
+        "seed": seed,
+    }
+
+
+def package_version() -> str:
+    """Return the version of videobert itself."""
+    return _version("videobert-cli") or "unknown"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _gpu_name() -> str | None:
+    import torch
+
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+
+
+def _git_commit(directory: Path) -> str | None:
+    """Read the commit from .git itself: no subprocess, and no surprise where git is not installed."""
+    for folder in (directory, *directory.parents):
+        head = folder / ".git" / "HEAD"
+        if head.is_file():
+            text = head.read_text().strip()
+            if not text.startswith("ref: "):
+                return text
+            ref = folder / ".git" / text.removeprefix("ref: ")
+            return ref.read_text().strip() if ref.is_file() else None
+    return None
+
+
+class StopRequest:
+    """Whether this process was asked to stop, and by which signal; long work looks at it between its portions."""
+
+    def __init__(self) -> None:
+        self._signal: int | None = None
+
+    @property
+    def requested(self) -> bool:
+        """Whether a signal has come."""
+        return self._signal is not None
+
+    def request(self, signal_number: int) -> None:
+        """Note a signal."""
+        self._signal = signal_number
+
+    def raise_if_requested(self, saved: str) -> None:
+        """Raise what the signal stands for, if one has come; `saved` says what is safe on disk.
+
+        Raises:
+            KeyboardStopError: SIGINT.
+            InterruptedRunError: Any other signal.
+        """
+        if self._signal is None:
+            return
+        kind = KeyboardStopError if self._signal == signal.SIGINT else InterruptedRunError
+        name = signal.Signals(self._signal).name
+        raise kind(f"stopped by {name}: {saved}", fix="run the same command again to go on")
