@@ -1,21 +1,23 @@
 """The one writer of everything that must survive: temp file in place, fsync, rename, manifest with hashes last.
 
 A reader never sees half a file, and `kill -9` loses nothing that was acknowledged. An *artifact* is a directory
-with a `manifest.json`, written last, that holds the size and xxh3 hash of every file beside it. `content_hash`
-covers names and contents of the files only (no times, host names or paths), so equal work means equal hash.
+with a `manifest.json`, written last, that holds the size and xxh3 hash of every file beside it, and of itself.
+`content_hash` covers names and contents of the files only (no times, host names or paths): equal work, equal hash.
 """
 
 import contextlib
+import errno
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import xxhash
+from safetensors import SafetensorError
 
 from videobert_cli.errors import ArtifactError, ResourceError
 
@@ -49,6 +51,11 @@ class Manifest:
     settings: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+    manifest_xxh3: str = ""
+
+    def own_hash(self) -> str:
+        """Return the hash of all the other fields, which `manifest_xxh3` must be."""
+        return hash_json(json.loads(json.dumps(asdict(replace(self, manifest_xxh3="")))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,31 +66,28 @@ class Damage:
     problem: str
 
 
-# --- writing -----------------------------------------------------------------------------------------------------
-
-
-def publish(path: Path, write: Callable[[Path], None]) -> None:
+def publish(path: Path, write: Callable[[Path], object]) -> None:
     """Call `write` on a temporary file beside `path`, flush it to disk and rename it to `path`.
 
     Raises:
         ResourceError: The disk is full or the file grew over a limit; nothing is left behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:12]}-{path.name}"
+    temporary = _beside(path, TEMPORARY_PREFIX)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
         _fsync(temporary)
         temporary.replace(path)
         _fsync(path.parent)
-    except OSError as error:
-        raise _resource_error(path, error) from error
+    except (OSError, SafetensorError) as error:
+        raise _write_error(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        _delete(temporary)
 
 
 def publish_bytes(path: Path, data: bytes) -> None:
     """Publish `data` as the file `path`."""
-    publish(path, lambda temporary: _write_bytes(temporary, data))
+    publish(path, lambda temporary: temporary.write_bytes(data))
 
 
 def publish_text(path: Path, text: str) -> None:
@@ -100,15 +104,15 @@ def publish_json(path: Path, value: object) -> None:
 
 def append_line(path: Path, value: object) -> None:
     """Append `value` as one JSON line by a single write, so that lines of parallel writers never mix."""
-    line = json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"
+    line = (json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n").encode()
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(descriptor, line.encode())
-        finally:
-            os.close(descriptor)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab", buffering=0) as stream:
+            num_written = stream.write(line)
+        if num_written != len(line):  # a disk that fills up takes a part and reports nothing
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
-        raise _resource_error(path, error) from error
+        raise _write_error(path, error) from error
 
 
 def seal(
@@ -125,14 +129,9 @@ def seal(
     Hidden files (a leading dot) and top-level entries named in `ignore` are not part of the artifact.
     """
     files = {name: _record(directory / name) for name in _artifact_files(directory, ignore=frozenset(ignore))}
-    manifest = Manifest(
-        kind=kind,
-        content_hash=_content_hash(files),
-        files=files,
-        parents=dict(parents or {}),
-        settings=dict(settings or {}),
-        facts=dict(facts or {}),
-    )
+    manifest = Manifest(kind=kind, content_hash=_content_hash(files), files=files)
+    manifest = replace(manifest, parents=parents or {}, settings=settings or {}, facts=facts or {})
+    manifest = replace(manifest, manifest_xxh3=manifest.own_hash())
     publish_json(directory / MANIFEST_NAME, asdict(manifest))
     return manifest
 
@@ -141,47 +140,35 @@ def seal(
 def publish_directory(path: Path) -> Iterator[Path]:
     """Yield a temporary directory beside `path`; on a clean exit it is renamed to `path`, else removed.
 
-    The caller seals it (`seal`) before leaving. A directory already at `path` is moved to the trash first.
+    The caller seals it (`seal`) before leaving. What is at `path` stays whole until the new one is on disk: two renames
+    swap them, and only then is the old one deleted.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:12]}-{path.name}"
-    temporary.mkdir()
+    temporary = _beside(path, TEMPORARY_PREFIX)
     try:
+        temporary.mkdir(parents=True)
         yield temporary
-        for file in temporary.rglob("*"):
+        for file in (*temporary.rglob("*"), temporary):
             _fsync(file)
-        discard(path)
+        trash = _move_to_trash(path)
         temporary.rename(path)
         _fsync(path.parent)
-    except OSError as error:
-        raise _resource_error(path, error) from error
+        _delete(trash)
+    except (OSError, SafetensorError) as error:
+        raise _write_error(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def discard(path: Path) -> None:
     """Remove a file or directory so that no reader sees it half gone: rename to the trash, then delete."""
-    if not path.exists() and not path.is_symlink():
-        return
-    trash = path.parent / f"{TRASH_PREFIX}{uuid.uuid4().hex[:12]}-{path.name}"
-    path.rename(trash)
-    if trash.is_dir():
-        shutil.rmtree(trash, ignore_errors=True)
-    else:
-        trash.unlink()
+    _delete(_move_to_trash(path))
 
 
 def sweep(directory: Path) -> None:
     """Delete what a killed process left in `directory`: temporary files and unfinished deletions."""
     for pattern in (f"{TEMPORARY_PREFIX}*", f"{TRASH_PREFIX}*"):
         for path in directory.glob(pattern):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-
-
-# --- reading -----------------------------------------------------------------------------------------------------
+            _delete(path)
 
 
 def read_manifest(directory: Path, *, kind: str | None = None) -> Manifest:
@@ -192,21 +179,15 @@ def read_manifest(directory: Path, *, kind: str | None = None) -> Manifest:
     """
     path = directory / MANIFEST_NAME
     try:
-        raw = json.loads(path.read_text())
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        _require_known_format(raw["format_version"], path=path)
         files = {name: FileRecord(**record) for name, record in raw.pop("files").items()}
         manifest = Manifest(**raw, files=files)
-    except FileNotFoundError as error:
-        raise ArtifactError(
-            "this is not a finished artifact: it has no manifest.json", at=str(directory)
-        ) from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
+        what = "this is not a finished artifact: it has no manifest.json"
+        raise ArtifactError(what, at=str(directory)) from error
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ArtifactError(f"the manifest cannot be read ({error})", at=str(path)) from error
-    if manifest.format_version > FORMAT_VERSION:
-        raise ArtifactError(
-            f"format version {manifest.format_version} is newer than this videobert knows ({FORMAT_VERSION})",
-            at=str(path),
-            fix="pip install --upgrade videobert-cli",
-        )
     if kind is not None and manifest.kind != kind:
         raise ArtifactError(f"this is a {manifest.kind!r} artifact, not {kind!r}", at=str(directory))
     return manifest
@@ -224,21 +205,13 @@ def verify(directory: Path) -> list[Damage]:
         ArtifactError: The directory has no readable manifest.
     """
     manifest = read_manifest(directory)
-    damages = []
-    for name, expected in manifest.files.items():
-        path = directory / name
-        if not path.is_file():
-            damages.append(Damage(path=path, problem="is missing"))
-        elif path.stat().st_size != expected.num_bytes:
-            damages.append(
-                Damage(path=path, problem=f"has {path.stat().st_size} bytes, not {expected.num_bytes}")
-            )
-        elif hash_file(path) != expected.xxh3:
-            damages.append(Damage(path=path, problem="has the right size and another content"))
-    if not damages and _content_hash(manifest.files) != manifest.content_hash:
-        damages.append(
-            Damage(path=directory / MANIFEST_NAME, problem="does not hash to its own content_hash")
-        )
+    found = [
+        (directory / name, _problem(directory / name, record)) for name, record in manifest.files.items()
+    ]
+    damages = [Damage(path=path, problem=problem) for path, problem in found if problem]
+    # Manifests written before they held their own hash have none.
+    if manifest.manifest_xxh3 not in {"", manifest.own_hash()}:
+        damages.append(Damage(path=directory / MANIFEST_NAME, problem="does not hash to its own hash"))
     return damages
 
 
@@ -273,19 +246,22 @@ def hash_json(value: object) -> str:
     return xxhash.xxh3_128(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
-# --- details -----------------------------------------------------------------------------------------------------
-
-
 def _artifact_files(directory: Path, *, ignore: frozenset[str]) -> list[str]:
     names = (path.relative_to(directory) for path in directory.rglob("*") if path.is_file())
-    kept = (
-        name
+    return sorted(
+        name.as_posix()
         for name in names
-        if name.parts[0] not in ignore
+        if name.parts[0] not in {*ignore, MANIFEST_NAME}
         and not any(part.startswith(".") for part in name.parts)
-        and name.as_posix() != MANIFEST_NAME
     )
-    return sorted(name.as_posix() for name in kept)
+
+
+def _problem(path: Path, expected: FileRecord) -> str:
+    if not path.is_file():
+        return "is missing"
+    if path.stat().st_size != expected.num_bytes:
+        return f"has {path.stat().st_size} bytes, not {expected.num_bytes}"
+    return "" if hash_file(path) == expected.xxh3 else "has the right size and another content"
 
 
 def _record(path: Path) -> FileRecord:
@@ -296,10 +272,6 @@ def _content_hash(files: Mapping[str, FileRecord]) -> str:
     return hash_json({name: record.xxh3 for name, record in files.items()})
 
 
-def _write_bytes(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-
-
 def _fsync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -308,9 +280,40 @@ def _fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _resource_error(path: Path, error: OSError) -> ResourceError:
+def _beside(path: Path, prefix: str) -> Path:
+    return path.parent / f"{prefix}{uuid.uuid4().hex[:12]}-{path.name}"
+
+
+def _move_to_trash(path: Path) -> Path | None:
+    """Rename `path` and return where it is now, None where there was nothing."""
+    if not path.exists() and not path.is_symlink():
+        return None
+    return path.rename(_beside(path, TRASH_PREFIX))
+
+
+def _delete(path: Path | None) -> None:
+    if path is not None and path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    elif path is not None and (path.exists() or path.is_symlink()):
+        path.unlink(missing_ok=True)
+
+
+def _require_known_format(version: object, *, path: Path) -> None:
+    """Refuse a newer format before its fields are looked at: it may have others."""
+    if not isinstance(version, int):
+        raise TypeError(f"format_version is {version!r}")
+    if version > FORMAT_VERSION:
+        raise ArtifactError(
+            f"format version {version} is newer than this videobert knows ({FORMAT_VERSION})",
+            at=str(path),
+            fix="pip install --upgrade videobert-cli",
+        )
+
+
+def _write_error(path: Path, error: OSError | SafetensorError) -> ResourceError:
+    reason = error.strerror if isinstance(error, OSError) else None
     return ResourceError(
-        f"cannot write: {error.strerror or error}",
+        f"cannot write: {reason or error}",
         at=str(path),
         fix="free some space or choose another place (--set run=DIR), then run the same command again",
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 RECORDED_PACKAGES = ("videobert-cli", "torch", "transformers", "numpy", "av", "scikit-learn", "safetensors")
+DEVICE_TYPES = ("cpu", "cuda", "mps")
 
 
 def pick_device(name: str) -> "torch.device":
@@ -36,6 +37,12 @@ def pick_device(name: str) -> "torch.device":
         raise UsageError(
             f"there is no device called {name!r}", at="--device", fix="use auto, cpu, cuda, cuda:N or mps"
         ) from error
+    if device.type not in DEVICE_TYPES:
+        raise UsageError(
+            f"device {name!r} is of a kind that videobert does not run on",
+            at="--device",
+            fix="use auto, cpu, cuda, cuda:N or mps",
+        )
     missing_cuda = device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
     missing_mps = device.type == "mps" and not torch.backends.mps.is_available()
     if missing_cuda or missing_mps:
@@ -50,7 +57,7 @@ def has_bfloat16_units(device: "torch.device") -> bool:
     import torch
 
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
@@ -110,9 +117,17 @@ def _git_commit(directory: Path) -> str | None:
             text = head.read_text().strip()
             if not text.startswith("ref: "):
                 return text
-            ref = folder / ".git" / text.removeprefix("ref: ")
-            return ref.read_text().strip() if ref.is_file() else None
+            return _git_ref(folder / ".git", text.removeprefix("ref: "))
     return None
+
+
+def _git_ref(git: Path, name: str) -> str | None:
+    """Return the commit of a ref, which `git gc` moves from a file of its own into `packed-refs`."""
+    if (git / name).is_file():
+        return (git / name).read_text().strip()
+    packed = git / "packed-refs"
+    lines = packed.read_text().splitlines() if packed.is_file() else []
+    return next((line.split()[0] for line in lines if line.endswith(f" {name}")), None)
 
 
 class StopRequest:

@@ -81,6 +81,32 @@ def test_a_removed_file_is_made_again_and_equals_the_first(corpus: Path) -> None
     assert _bytes(corpus) == before
 
 
+def test_a_cut_file_is_made_again(corpus: Path) -> None:
+    before = _bytes(corpus)
+    video = corpus / "videos" / "test-000.mp4"
+    video.write_bytes(video.read_bytes()[:1000])
+    assert _write(corpus).num_rendered == 1
+    assert _bytes(corpus) == before
+
+
+def test_a_stop_between_videos_loses_nothing(tmp_path: Path) -> None:
+    def stop(done: int, _total: int) -> None:
+        if done == 1:
+            raise KeyboardInterrupt
+
+    settings = {
+        "seed": 0,
+        "num_train_videos": 1,
+        "num_validation_videos": 0,
+        "num_test_videos": 1,
+        "num_workers": 1,
+    }
+    with pytest.raises(KeyboardInterrupt):
+        write_corpus(tmp_path / "new", **settings, on_progress=stop)
+    assert not artifacts.is_finished(tmp_path / "new")
+    assert _write(tmp_path / "new").num_rendered == 1
+
+
 def test_a_finished_corpus_is_left_alone(corpus: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in corpus.rglob("*")}
     report = _write(corpus)

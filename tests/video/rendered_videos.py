@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest, VideoSummary
 from videobert_cli.core.video.options import ReaderOptions
 from videobert_cli.core.video.reader import VideoReader
@@ -83,10 +84,10 @@ def shown_numbers(batches):
 
 
 def expected_numbers(seconds, *, end, rate=20, clip=10, stride=10):
-    """The rule in plain words: at each k / rate, the last frame that has begun."""
+    """The rule in plain words: at each k / rate, the last frame that has begun; `end` counts from the first frame."""
     seconds = [time - seconds[0] for time in seconds]
-    num_samples = next(k for k in range(10**6) if k / rate >= end - seconds[0] - 1e-6)
-    shown = [max(i for i, t in enumerate(seconds) if t <= k / rate + 6e-4) for k in range(num_samples)]
+    num_samples = next(k for k in range(10**6) if k / rate >= end - 1e-6)
+    shown = [max(i for i, t in enumerate(seconds) if t <= k / rate + 5e-4 + 1e-9) for k in range(num_samples)]
     if num_samples < clip:
         return [shown + [shown[-1]] * (clip - num_samples)]
     return [shown[s : s + clip] for s in range(0, num_samples - clip + 1, stride)]

@@ -30,7 +30,9 @@ def test_constant_rate_gives_the_frame_on_show_at_each_sample(tmp_path, name, fm
         tmp_path / name, times=list(range(40)), tick=tick, rate=rate, codec=codec, fmt=fmt, options=options
     )
     batches, summary = read(path)
-    seconds = [float(number * tick) for number in range(40)]
+    milliseconds = [math.floor(number * tick * 1000 + Fraction(1, 2)) for number in range(40)]
+    is_rounded = path.suffix in {".mkv", ".webm", ".flv"}
+    seconds = [m / 1000 if is_rounded else float(n * tick) for n, m in enumerate(milliseconds)]
     assert shown_numbers(batches) == expected_numbers(seconds, end=float(40 * tick))
     assert summary.num_decoded_frames == 40
     assert math.isclose(summary.duration_seconds, 40 * tick, abs_tol=2e-3)
@@ -169,7 +171,7 @@ def test_a_folder_of_time_stamped_pictures_is_a_video(tmp_path):
     for number, name in enumerate(["1.5.png", "0002.000.png", "2.25.png"]):
         av.VideoFrame.from_ndarray(numbered(number), format="rgb24").save(tmp_path / name)
     batches, summary = read(tmp_path)
-    assert shown_numbers(batches) == [[0] * 10, [1] * 5 + [2] * 5] or shown_numbers(batches) == [[0] * 10]
+    assert shown_numbers(batches) == [[0] * 10, [1] * 5 + [2] * 5]
     assert summary.duration_seconds == pytest.approx(0.75 + 0.375)
     assert (summary.codec, summary.num_decoded_frames) == ("images", 3)
 

@@ -1,12 +1,8 @@
 """The `videobert` command: its subcommands, its errors in three lines, its exit codes."""
 
-import errno
-import os
-import sys
-import tempfile
+import contextlib
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -23,9 +19,16 @@ from videobert_cli.commands import (
     quantize,
     verify,
 )
-from videobert_cli.commands.console import print_document, print_error, print_results
+from videobert_cli.commands.console import (
+    ReaderGoneError,
+    print_document,
+    print_error,
+    print_help,
+    print_results,
+)
+from videobert_cli.commands.failures import CODE_CTRL_C, CODE_USAGE, describe
 from videobert_cli.commands.results import CommandResult, error_document
-from videobert_cli.errors import VideoBERTError
+from videobert_cli.errors import ResourceError
 
 _HELP = """VideoBERT whole: from videos with subtitles to answers about a clip.
 
@@ -43,7 +46,7 @@ _STAGES = {
     "predict": predict,
 }
 _HELPERS = {"demo": demo, "verify": verify, "doctor": doctor}
-CODE_BUG, CODE_USAGE, CODE_RESOURCE, CODE_CTRL_C = 1, 2, 5, 130
+COMMANDS = (*_STAGES, *_HELPERS)
 
 app = typer.Typer(
     name="videobert",
@@ -71,7 +74,7 @@ def _root(
         print_results([f"videobert {package_version()}"])
         raise Exit(0)
     if context.invoked_subcommand is None:
-        sys.stderr.write(context.get_help() + "\n")
+        print_help(context.get_help())
         raise Exit(CODE_USAGE)
 
 
@@ -80,27 +83,16 @@ def run(arguments: Sequence[str]) -> int:
     is_json, is_debug = "--json" in arguments, "--debug" in arguments
     command = next((word for word in arguments if not word.startswith("-")), "")
     try:
-        outcome = app(list(arguments), standalone_mode=False)
+        outcome = app(list(arguments), prog_name="videobert", standalone_mode=False)
+        if outcome == CODE_CTRL_C:  # what typer makes of a KeyboardInterrupt
+            raise KeyboardInterrupt
         return _show_outcome(outcome, command=command, is_json=is_json)
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nobody is left to tell, and nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ReaderGoneError:
         return 0
     except Exit as end:
         return int(end.exit_code)
-    except (KeyboardInterrupt, Abort):
-        return _fail(
-            command,
-            CODE_CTRL_C,
-            "stopped by Ctrl-C",
-            fix="run the same command again to go on",
-            is_json=is_json,
-        )
-    except Exception as error:  # noqa: BLE001 - the frame around everything: each kind of error gets its exit code
-        if is_debug:
-            traceback.print_exc()
-        code, what, at, fix = _describe(error, command=command)
-        return _fail(command, code, what, at=at, fix=fix, is_json=is_json)
+    except (Exception, KeyboardInterrupt, SystemExit, Abort) as error:  # noqa: BLE001 - the frame around everything
+        return _fail(error, command=command, is_json=is_json, is_debug=is_debug)
 
 
 def _show_outcome(outcome: Any, *, command: str, is_json: bool) -> int:
@@ -113,46 +105,20 @@ def _show_outcome(outcome: Any, *, command: str, is_json: bool) -> int:
     return outcome.exit_code
 
 
-def _fail(command: str, code: int, what: str, *, at: str = "", fix: str = "", is_json: bool) -> int:
+def _fail(error: BaseException, *, command: str, is_json: bool, is_debug: bool) -> int:
+    if isinstance(error, SystemExit):
+        # Typer's way of saying that help could not be written because its reader has gone.
+        return 0
+    if isinstance(error, TyperException) and error.message.startswith("Usage: "):
+        print_help(error.message)
+        return CODE_USAGE
+    if is_debug:
+        traceback.print_exception(error)
+    # Typer wraps an EOFError of ours (a file that ends early) in its Abort.
+    cause = error.__cause__ if isinstance(error, Abort) and error.__cause__ else error
+    failure = describe(cause, command=command, commands=COMMANDS)
     if is_json:
-        print_document(error_document(command, exit_code=code, what=what, at=at, fix=fix))
-    print_error(what=what, at=at, fix=fix)
-    return code
-
-
-def _describe(error: Exception, *, command: str) -> tuple[int, str, str, str]:
-    """Return exit code, what, at and fix of any exception."""
-    if isinstance(error, VideoBERTError):
-        return error.exit_code, error.what, error.at, error.fix
-    if isinstance(error, TyperException):
-        known = f"videobert {command}" if command in {**_STAGES, **_HELPERS} else "videobert"
-        what = error.format_message().rstrip(".")
-        return CODE_USAGE, what[:1].lower() + what[1:], "command line", f"{known} --help"
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return (
-            CODE_RESOURCE,
-            "memory ran out",
-            command,
-            "use smaller batches (--set ...batch...) or a larger machine",
-        )
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}:
-        return (
-            CODE_RESOURCE,
-            f"cannot write: {error.strerror}",
-            str(error.filename or "output"),
-            "free some space and run again",
-        )
-    log = _write_crash_log()
-    return (
-        CODE_BUG,
-        f"this is a bug in videobert: {type(error).__name__}: {error}",
-        log,
-        "report it with that file",
-    )
-
-
-def _write_crash_log() -> str:
-    descriptor, name = tempfile.mkstemp(prefix="videobert-crash-", suffix=".log")
-    with os.fdopen(descriptor, "w") as stream:
-        traceback.print_exc(file=stream)
-    return str(Path(name))
+        with contextlib.suppress(ReaderGoneError, ResourceError):
+            print_document(error_document(command, failure))
+    print_error(what=failure.what, at=failure.at, fix=failure.fix)
+    return failure.exit_code

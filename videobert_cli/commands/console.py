@@ -4,6 +4,7 @@ On a terminal long work shows a bar; elsewhere a plain line every 30 seconds, no
 return. Control characters in names (a file may be called anything) are shown as escapes.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -11,11 +12,17 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
+from videobert_cli.errors import ResourceError
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 SECONDS_BETWEEN_LINES = 30.0
 Verbosity = Literal["quiet", "normal", "verbose"]
+
+
+class ReaderGoneError(Exception):
+    """Whoever read our standard output has closed it (`| head`): nobody is left to tell, and nothing is wrong."""
 
 
 class Console:
@@ -91,37 +98,56 @@ class Console:
 
     def _write(self, text: str) -> None:
         if self._bar is not None:
-            self._bar.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(one_line(text), markup=False, highlight=False, soft_wrap=True)
         else:
-            sys.stderr.write(printable(text) + "\n")
-            sys.stderr.flush()
+            _tell(one_line(text))
 
 
 def print_results(lines: Iterable[str]) -> None:
-    """Print result lines on stdout."""
-    for line in lines:
-        sys.stdout.write(printable(line) + "\n")
-    sys.stdout.flush()
+    """Print result lines on stdout.
+
+    Raises:
+        ReaderGoneError: Standard output was closed by its reader.
+        ResourceError: Standard output cannot be written.
+    """
+    _give("".join(one_line(line) + "\n" for line in lines))
 
 
 def print_document(document: Any) -> None:
-    """Print one JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=True) + "\n")
-    sys.stdout.flush()
+    """Print one JSON document on stdout; raises as `print_results`."""
+    _give(json.dumps(document, indent=2, ensure_ascii=True) + "\n")
 
 
 def print_json_line(value: Any) -> None:
-    """Print one JSON line on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=True) + "\n")
-    sys.stdout.flush()
+    """Print one JSON line on stdout; raises as `print_results`."""
+    _give(json.dumps(value, ensure_ascii=True) + "\n")
 
 
 def print_error(*, what: str, at: str, fix: str) -> None:
-    """Print an error's three lines on stderr; a place or a fix that is not known has no line."""
-    for label, text in (("error", what), ("  at", at), ("  fix", fix)):
+    """Print an error's three lines on stderr; a place or a fix that is not known has no line.
+
+    Only `what` may have more than one line; they stand under each other.
+    """
+    indent = " " * len("error: ")
+    lines = [printable(line.strip()) for line in what.splitlines() if line.strip()]
+    _tell("error: " + f"\n{indent}".join(lines))
+    for label, text in (("  at", at), ("  fix", fix)):
         if text:
-            sys.stderr.write(f"{label}: {printable(text)}\n")
-    sys.stderr.flush()
+            _tell(f"{label}: {one_line(text)}")
+
+
+def print_help(text: str) -> None:
+    """Print help that nobody asked for on stderr."""
+    _tell(text)
+
+
+def one_line(text: str) -> str:
+    r"""Return the text as `printable` does, line feeds escaped too: a file's name may hold one.
+
+    >>> one_line("a\nb")
+    'a\\nb'
+    """
+    return printable(text).replace("\n", "\\n")
 
 
 def printable(text: str) -> str:
@@ -132,6 +158,35 @@ def printable(text: str) -> str:
     """
     shown = "".join(char if char == "\n" or char.isprintable() else ascii(char)[1:-1] for char in text)
     return shown.encode("utf-8", "backslashreplace").decode()
+
+
+def _give(text: str) -> None:
+    """Write a result; once that has failed, standard output leads nowhere, so that Python's exit is quiet."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        _silence_stdout()
+        raise ReaderGoneError from error
+    except OSError as error:
+        _silence_stdout()
+        raise ResourceError(
+            f"cannot write the result: {error.strerror}",
+            at="standard output",
+            fix="free some space, or send the output elsewhere",
+        ) from error
+
+
+def _silence_stdout() -> None:
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell(text: str) -> None:
+    """Write to stderr; news that nobody can read any more must not end the work."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
 
 
 def _time_left(elapsed: float, *, done: float, total: float) -> str:

@@ -9,16 +9,16 @@ from videobert_cli.commands import flags
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags, console_and_stop
 
-HELP = """The demo corpus: a little kitchen, rendered here to H.264 videos with subtitles beside them.
+HELP = """A demo corpus: a little kitchen in real video files.
+
+H.264 videos with subtitles beside them, and videos.csv, which lists them with their labels.
 
 The same seed gives the same pixels and the same text.
 
+\b
 Examples:
-
   videobert demo demo
-
   videobert demo small --train 8 --validation 2 --test 2
-
   videobert demo demo && videobert evaluate demo
 """
 
@@ -26,10 +26,12 @@ Examples:
 def command(
     *,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write it.")],
-    train: Annotated[int, typer.Option(min=1, help="Training videos.")] = 120,
-    validation: Annotated[int, typer.Option(min=0, help="Validation videos.")] = 12,
-    test: Annotated[int, typer.Option(min=0, help="Test videos.")] = 40,
-    seed: Annotated[int, typer.Option(min=0, help="All randomness is a function of this number.")] = 0,
+    train: Annotated[int, typer.Option(min=1, metavar="N", help="Training videos.")] = 120,
+    validation: Annotated[int, typer.Option(min=0, metavar="N", help="Validation videos.")] = 12,
+    test: Annotated[int, typer.Option(min=0, metavar="N", help="Test videos.")] = 40,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="All randomness is a function of this number.")
+    ] = 0,
     json: flags.JsonOption = False,  # noqa: ARG001 - read by the frame around all commands
     quiet: flags.QuietOption = False,
     verbose: flags.VerboseOption = False,

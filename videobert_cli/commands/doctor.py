@@ -10,14 +10,15 @@ from videobert_cli.artifacts import publish_bytes
 from videobert_cli.commands import flags
 from videobert_cli.commands.results import CommandResult
 
-HELP = """What this machine has: versions, device, precision, readers, free disk, and how fast a safe write is.
+_MIN_FREE_GIB = 5
+HELP = """What this machine has: versions, device, readers, free disk.
 
+Also whether bfloat16 runs in hardware, and how long a safe write (write, fsync, rename) takes.
+
+\b
 Examples:
-
   videobert doctor
-
   videobert doctor --json
-
   videobert doctor --device cpu
 """
 
@@ -39,13 +40,15 @@ def command(
     has_decord = importlib.util.find_spec("decord") is not None
     free_gib = shutil.disk_usage(Path.cwd()).free / 2**30
     write_ms = _safe_write_ms()
+    gpu = f": {facts['gpu']}" if facts["gpu"] and chosen.type == "cuda" else ""
+    bfloat16 = "yes" if has_bfloat16_units(chosen) else "no"
+    room = "ok  " if free_gib > _MIN_FREE_GIB else "warn"
     lines = (
         f"ok    python {facts['python']}   "
         + "   ".join(f"{name} {version}" for name, version in packages.items()),
-        f"ok    device {chosen}{': ' + facts['gpu'] if facts['gpu'] and chosen.type == 'cuda' else ''}, "
-        f"{facts['num_cpus']} CPUs, bfloat16 in hardware: {'yes' if has_bfloat16_units(chosen) else 'no'}",
+        f"ok    device {chosen}{gpu}, {facts['num_cpus']} CPUs, bfloat16 in hardware: {bfloat16}",
         f"ok    readers: pyav{', decord' if has_decord else ''}",
-        f"{'ok  ' if free_gib > 5 else 'warn'}  disk: {free_gib:.1f} GiB free here, write + fsync + rename {write_ms:.1f} ms",
+        f"{room}  disk: {free_gib:.1f} GiB free here, write + fsync + rename {write_ms:.1f} ms",
     )
     metrics = {"doctor.free_gib": round(free_gib, 1), "doctor.safe_write_ms": round(write_ms, 2)}
     return CommandResult(metrics=metrics, outputs={"environment": facts}, lines=lines)

@@ -11,17 +11,15 @@ from videobert_cli.commands.scores import score_lines
 from videobert_cli.commands.session import CommonFlags
 from videobert_cli.commands.stage_command import StageFlags, run_stage
 
-HELP = """Held-out segments become scores, each beside chance and the language prior.
+HELP = """Held-out segments become scores, beside chance and language prior.
 
 Without --model the run's own models are measured, and made first where they are missing; --model DIR (repeatable)
 measures models made elsewhere with the same codebook.
 
+\b
 Examples:
-
   videobert evaluate recipes/demo.yaml
-
   videobert evaluate recipes/demo.yaml --json | jq .metrics
-
   for seed in 0 1 2; do videobert evaluate demo --seed $seed --set run=runs/demo-$seed; done
 """
 

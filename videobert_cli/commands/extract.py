@@ -17,12 +17,10 @@ HELP = """Videos become features: one vector for each clip of 30 frames.
 With a recipe, the videos of its `data:` section; with --out DIR, the videos and folders named, by built-in defaults
 (--backbone, --weights choose others). Videos that cannot be read are listed in quarantine.jsonl (exit code 4).
 
+\b
 Examples:
-
   videobert extract recipes/demo.yaml
-
   videobert extract clips/ more.mp4 --out features
-
   videobert extract clips/ --out features --backbone s3d --weights s3d.pth
 """
 
@@ -31,19 +29,21 @@ def command(  # noqa: PLR0913 - one parameter a flag
     *,
     inputs: Annotated[
         list[str],
-        typer.Argument(
-            metavar="RECIPE | VIDEO...", help="A recipe, or with --out: files, folders, globs, -."
-        ),
+        typer.Argument(metavar="RECIPE | VIDEO", help="A recipe, or with --out: files, folders, globs, -."),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Write a feature store here, no recipe.")
     ] = None,
-    backbone: Annotated[str | None, typer.Option(help="With --out: efficientnet_lite0 or s3d.")] = None,
+    backbone: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --out: efficientnet_lite0 or s3d.")
+    ] = None,
     weights: Annotated[
-        str | None, typer.Option(help="With --out: a weights file, or a name as in a recipe.")
+        str | None, typer.Option(metavar="FILE", help="With --out: a weights file, or a name as in a recipe.")
     ] = None,
     null: Annotated[bool, typer.Option("--null", help="Names on standard input end with NUL.")] = False,
-    retry_failed: Annotated[bool, typer.Option(help="With --out: try quarantined videos again.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="With --out: try quarantined videos again.")
+    ] = False,
     overrides: flags.SetOption = [],  # noqa: B006 - typer reads the default, nothing changes it
     dry_run: flags.DryRunOption = False,
     print_config: flags.PrintConfigOption = False,

@@ -7,14 +7,13 @@ from videobert_cli.commands.stage_command import StageFlags, run_stage
 
 HELP = """A pretrained model learns the classes of labelled segments.
 
-What lies before it and is missing is made first; `--model DIR` starts from a model made elsewhere with the same codebook.
+What lies before it and is missing is made first; `--model DIR` starts from a model made elsewhere
+with the same codebook.
 
+\b
 Examples:
-
   videobert finetune recipes/demo.yaml
-
   videobert finetune recipes/demo.yaml --set finetune.label=object --set run=runs/objects
-
   videobert finetune recipes/demo.yaml --model runs/other/pretrain/model
 """
 

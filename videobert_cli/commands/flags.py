@@ -27,8 +27,12 @@ NoUpstreamOption = Annotated[
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Make stages anew that were made from other settings or inputs.")
 ]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
-SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Override the recipe's seed.")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
+]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", min=0, metavar="N", help="Override the recipe's seed.")
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout, also on failure.")
 ]

@@ -1,6 +1,7 @@
 """What a user may name as videos: files, folders, globs, lists of names, names on standard input."""
 
 import glob
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ def expand_inputs(names: Iterable[str], *, is_null_separated: bool) -> list[Path
 
 def _expand(name: str, *, is_null_separated: bool) -> Iterator[Path]:
     if name == "-":
-        yield from (Path(line) for line in _names(sys.stdin.read(), is_null_separated=is_null_separated))
+        yield from _names(sys.stdin.buffer.read(), is_null_separated=is_null_separated)
         return
     path = Path(name)
     if path.is_dir():
@@ -40,9 +41,7 @@ def _expand(name: str, *, is_null_separated: bool) -> Iterator[Path]:
     elif path.exists() or path.is_symlink():
         yield path
     elif name.startswith("@") and Path(name[1:]).is_file():
-        yield from (
-            Path(line) for line in _names(Path(name[1:]).read_text(), is_null_separated=is_null_separated)
-        )
+        yield from _names(Path(name[1:]).read_bytes(), is_null_separated=is_null_separated)
     else:
         found = sorted(Path(match) for match in glob.glob(name, recursive=True))  # noqa: PTH207 - may be absolute
         if not found:
@@ -50,6 +49,7 @@ def _expand(name: str, *, is_null_separated: bool) -> Iterator[Path]:
         yield from found
 
 
-def _names(text: str, *, is_null_separated: bool) -> list[str]:
-    parts = text.split("\0") if is_null_separated else text.splitlines()
-    return [part for part in parts if part]
+def _names(data: bytes, *, is_null_separated: bool) -> list[Path]:
+    """Return the names in `data`: bytes, because a file's name need not be text."""
+    parts = data.split(b"\0") if is_null_separated else [line.rstrip(b"\r") for line in data.split(b"\n")]
+    return [Path(os.fsdecode(part)) for part in parts if part]

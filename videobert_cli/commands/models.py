@@ -41,6 +41,25 @@ def find_models(name: str | None) -> list[Path]:
     return _models_at(newest)
 
 
+def require_model(path: Path) -> None:
+    """Check what `--model` names, before any work.
+
+    Raises:
+        MissingInputError: It is not one model directory.
+    """
+    models = _models_at(path)
+    if models == [path]:
+        return
+    what = "a run, not one model directory" if models else "not a model directory"
+    raise MissingInputError(
+        f"{path} is {what}" if path.exists() else "there is no such directory",
+        at=f"--model {path}",
+        fix="name one of its models: " + " or ".join(f"--model {model}" for model in models)
+        if models
+        else "videobert pretrain RECIPE makes one",
+    )
+
+
 def _models_at(path: Path) -> list[Path]:
     """Return the path itself if it is a model directory, else the models of the run at the path."""
     if (path / "config.json").is_file() and is_finished(path):

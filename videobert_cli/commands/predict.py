@@ -15,36 +15,32 @@ from videobert_cli.commands.session import CommonFlags, console_and_stop
 from videobert_cli.commands.timelines import timeline_lines
 from videobert_cli.errors import MissingInputError, UsageError, VideoBERTError
 
-HELP = """A timeline of what happens in each video: per segment the best verbs and objects, classes, and confidences.
+HELP = """Raw videos become timelines: verbs, objects, classes, confidences.
 
 VIDEO is a file, a folder, a quoted glob, @list.txt, or - for names on standard input (--null for find -print0). The
 model is --model (a model directory or a run), else $VIDEOBERT_MODEL, else the newest finished run under ./runs.
 
+\b
 Examples:
-
   videobert predict clip.mp4
-
   videobert predict clips/ --model runs/demo --jsonl > answers.jsonl
-
   find . -name '*.mp4' -print0 | videobert predict - --null --json
 """
 
 
 def command(  # noqa: PLR0913 - one parameter a flag
     *,
-    videos: Annotated[
-        list[str], typer.Argument(metavar="VIDEO...", help="Files, folders, globs, @list or -.")
-    ],
+    videos: Annotated[list[str], typer.Argument(metavar="VIDEO", help="Files, folders, globs, @list or -.")],
     model: Annotated[
         str | None, typer.Option("--model", metavar="DIR", help="A model directory or a run.")
     ] = None,
     captions: Annotated[
-        Path | None, typer.Option("--captions", help="Subtitles of the one video given.")
+        Path | None, typer.Option("--captions", metavar="FILE", help="Subtitles of the one video given.")
     ] = None,
     segment_seconds: Annotated[
-        float, typer.Option(min=0.1, help="Length of a segment without subtitles.")
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Length of a segment without subtitles.")
     ] = 6.0,
-    top: Annotated[int, typer.Option(min=1, max=100, help="Answers to each question.")] = 3,
+    top: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Answers to each question.")] = 3,
     null: Annotated[bool, typer.Option("--null", help="Names on standard input end with NUL.")] = False,
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="One JSON line for each video, as it is done.")

@@ -5,16 +5,16 @@ from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags
 from videobert_cli.commands.stage_command import StageFlags, run_stage
 
-HELP = """Visual words and sentences become a model: masked language, masked visual words, alignment.
+HELP = """Visual words and sentences become a pretrained model.
+
+It learns masked language, masked visual words, and which words and sentences belong together.
 
 What lies before it and is missing is made first; what is finished is not made again; a stopped run goes on.
 
+\b
 Examples:
-
   videobert pretrain recipes/demo.yaml
-
   videobert pretrain recipes/demo.yaml --seed 1 --set run=runs/demo-1
-
   videobert pretrain howto100m --dry-run
 """
 

@@ -5,16 +5,16 @@ from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags
 from videobert_cli.commands.stage_command import StageFlags, run_stage
 
-HELP = """Features become visual words: a codebook by hierarchical k-means, and the words of every video.
+HELP = """Features become visual words: a codebook, and every video's words.
+
+The codebook is a tree, fitted by hierarchical k-means on the training videos.
 
 What lies before it and is missing is made first; what is finished is not made again; a stopped run goes on.
 
+\b
 Examples:
-
   videobert quantize recipes/demo.yaml
-
   videobert quantize recipes/demo.yaml --set quantize.num_levels=2 --set run=runs/small
-
   videobert quantize recipes/howto100m.yaml --dry-run
 """
 

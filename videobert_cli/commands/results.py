@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from videobert_cli.commands.failures import Failure
+
 SCHEMA = "videobert/1"
 
 
@@ -36,14 +38,14 @@ class CommandResult:
         }
 
 
-def error_document(command: str, *, exit_code: int, what: str, at: str, fix: str) -> dict[str, Any]:
+def error_document(command: str, failure: Failure) -> dict[str, Any]:
     """Return the `--json` document of a command that failed."""
     return {
         "schema": SCHEMA,
         "command": command,
-        "status": "interrupted" if exit_code in {75, 130} else "failed",
-        "exit_code": exit_code,
-        "error": {"what": what, "at": at, "fix": fix},
+        "status": "interrupted" if failure.exit_code in {75, 130} else "failed",
+        "exit_code": failure.exit_code,
+        "error": {"what": failure.what, "at": failure.at, "fix": failure.fix},
         "run": None,
         "metrics": {},
         "outputs": {},

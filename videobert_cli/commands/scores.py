@@ -24,7 +24,10 @@ def score_lines(metrics: Mapping[str, Any]) -> list[str]:
             for k in (1, 5):
                 lines.append(_slot_line(metrics, f"zero_shot.{slot}.top{k}", name=f"{slot} top-{k}"))
     if "classify.num_segments" in metrics:
-        lines += ["", f"classification, {metrics['classify.num_segments']:.0f} segments"]
+        lines += [
+            *([""] if lines else []),
+            f"classification, {metrics['classify.num_segments']:.0f} segments",
+        ]
         lines += [f"  {name:<22}{metrics[key]:>8.3f}" for name, key in _CLASSIFY]
     return lines
 

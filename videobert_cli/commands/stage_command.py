@@ -1,4 +1,4 @@
-"""What `extract`, `quantize`, `pretrain`, `finetune` and `evaluate` have in common: recipe in, stage made, result out."""
+"""What the commands of a recipe have in common: recipe in, stage made, result out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videobert_cli.commands.console import Console
+from videobert_cli.commands.models import require_model
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags, console_and_stop
 from videobert_cli.runtime import StopRequest
@@ -36,10 +37,18 @@ def run_stage(target: str, recipe: str, *, flags: StageFlags, model: Path | None
 
     loaded = load_with_flags(recipe, flags=flags)
     if flags.is_print_config:
-        return CommandResult(status="printed", lines=tuple(print_config(loaded).splitlines()))
+        return CommandResult(
+            status="printed",
+            run=str(loaded.recipe.run),
+            outputs={"recipe": loaded.recipe.settings()},
+            lines=tuple(print_config(loaded).splitlines()),
+        )
+    if model is not None:
+        require_model(model)
+    if flags.is_dry_run:
+        # A plan saves nothing, so it has nothing to do with signals: Ctrl-C ends it as it ends any program.
+        return _plan(target, loaded, flags=flags, console=Console(flags.common.verbosity), model=model)
     with console_and_stop(flags.common) as (console, stop):
-        if flags.is_dry_run:
-            return _plan(target, loaded, flags=flags, console=console, model=model)
         return _run(target, loaded, flags=flags, parts=(console, stop), model=model)
 
 
@@ -73,7 +82,7 @@ def _plan(
         status="planned",
         run=str(loaded.recipe.run),
         metrics=plan.facts,
-        outputs=plan.stages,
+        outputs={"stages": plan.stages, "needs": list(plan.needs)},
         lines=plan.lines,
     )
 
@@ -94,6 +103,7 @@ def _run(
     run = Run(
         loaded, device=pick_device(flags.common.device), stop=stop, reporter=console, external_model=model
     )
+    run.require_data()
     with run.open():
         result = run_pipeline(
             run, target=target, upstream=not flags.is_upstream_forbidden, overwrite=flags.is_overwrite

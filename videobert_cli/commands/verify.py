@@ -10,17 +10,16 @@ from videobert_cli.commands import flags
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.errors import ArtifactError, MissingInputError
 
-HELP = """Every file of an artifact is read again and compared with the hash it was written with.
+_NUM_SHOWN = 20
+HELP = """Artifacts are read again and compared with their hashes.
 
 PATH is an artifact (a feature store, codebook, model, checkpoint, demo corpus) or a folder with artifacts in it, such
 as a run.
 
+\b
 Examples:
-
   videobert verify runs/demo
-
   videobert verify runs/demo/pretrain/model
-
   videobert verify demo --json
 """
 
@@ -28,7 +27,7 @@ Examples:
 def command(
     *,
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Artifacts, or folders with artifacts.")
+        list[Path], typer.Argument(metavar="PATH", help="Artifacts, or folders with artifacts.")
     ],
     json: flags.JsonOption = False,  # noqa: ARG001 - read by the frame around all commands
     debug: flags.DebugOption = False,  # noqa: ARG001 - read by the frame around all commands
@@ -37,11 +36,11 @@ def command(
     artifacts = [artifact for path in paths for artifact in _artifacts(path)]
     damages = [damage for artifact in artifacts for damage in _check(artifact)]
     if damages:
-        first = damages[0]
-        others = f", and {len(damages) - 1} more" if len(damages) > 1 else ""
+        shown = [f"{damage.path} {damage.problem}" for damage in damages[:_NUM_SHOWN]]
+        more = [f"... and {len(damages) - _NUM_SHOWN} more"] if len(damages) > _NUM_SHOWN else []
         raise ArtifactError(
-            f"{first.path.name} {first.problem}{others}",
-            at=str(first.path),
+            "\n".join([*shown, *more]),
+            at=str(damages[0].path.parent),
             fix="remove the artifact and run its stage again; what it was made from is still there",
         )
     lines = []

@@ -1,12 +1,13 @@
 """Writes the demo corpus: renders what is missing, lists it in `videos.csv`, seals the folder last."""
 
+import contextlib
 import csv
 import io
 import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,19 +62,13 @@ def write_corpus(
         UsageError: The folder holds something else.
     """
     begin = time.monotonic()
-    settings = {
-        "seed": seed,
+    sizes = {
         "num_train_videos": num_train_videos,
         "num_validation_videos": num_validation_videos,
         "num_test_videos": num_test_videos,
-        "content_version": _CONTENT_VERSION,
     }
-    plan = plan_corpus(
-        seed=seed,
-        num_train_videos=num_train_videos,
-        num_validation_videos=num_validation_videos,
-        num_test_videos=num_test_videos,
-    )
+    settings = {"seed": seed, "content_version": _CONTENT_VERSION, **sizes}
+    plan = plan_corpus(seed=seed, **sizes)
     _claim(directory, settings)
     if _is_complete(directory):
         on_progress(len(plan.videos), len(plan.videos))
@@ -91,9 +86,6 @@ def _claim(directory: Path, settings: dict[str, Any]) -> None:
     """Note in an empty folder what it is going to hold, or check that it is what was begun there."""
     path = directory / _SETTINGS
     if path.is_file():
-        artifacts.sweep(directory)
-        artifacts.sweep(directory / "videos")
-        artifacts.sweep(directory / "texts")
         found = _read_settings(path)
         changes = [
             f"{key} is {found.get(key)}, not {value}"
@@ -106,6 +98,8 @@ def _claim(directory: Path, settings: dict[str, Any]) -> None:
                 at=str(directory),
                 fix="choose another folder, ask for the same seed and sizes, or remove the folder first",
             )
+        for folder in (directory, directory / "videos", directory / "texts"):
+            artifacts.sweep(folder)
         return
     if directory.exists() and any(not entry.name.startswith(".") for entry in directory.iterdir()):
         raise UsageError(
@@ -125,14 +119,20 @@ def _read_settings(path: Path) -> dict[str, Any]:
 
 
 def _is_complete(directory: Path) -> bool:
-    """Return whether the corpus is sealed and every file is there in its size; hashes are `videobert verify`'s work."""
+    """Return whether the corpus is sealed and all its files are there; a file of the wrong size is removed.
+
+    Hashes are `videobert verify`'s work.
+    """
     if not artifacts.is_finished(directory):
         return False
-    files = artifacts.read_manifest(directory, kind=KIND).files
-    return all(
-        (directory / name).is_file() and (directory / name).stat().st_size == record.num_bytes
-        for name, record in files.items()
-    )
+    is_complete = True
+    for name, record in artifacts.read_manifest(directory, kind=KIND).files.items():
+        path = directory / name
+        if path.is_file() and path.stat().st_size == record.num_bytes:
+            continue
+        artifacts.discard(path)
+        is_complete = False
+    return is_complete
 
 
 def _render_missing(
@@ -148,13 +148,17 @@ def _render_missing(
     num_done = len(plan.videos) - len(missing)
     on_progress(num_done, len(plan.videos))
     num_workers = min(num_workers or _num_cores(), max(1, len(missing)))
-    for _ in _run(missing, directory=directory, seed=seed, num_workers=num_workers):
-        num_done += 1
-        on_progress(num_done, len(plan.videos))
+    # Closed at once when `on_progress` raises (a stop was asked for): else the pool would render all the rest.
+    with contextlib.closing(_run(missing, directory=directory, seed=seed, num_workers=num_workers)) as done:
+        for _ in done:
+            num_done += 1
+            on_progress(num_done, len(plan.videos))
     return len(missing)
 
 
-def _run(missing: Sequence[VideoPlan], *, directory: Path, seed: int, num_workers: int) -> Iterator[None]:
+def _run(
+    missing: Sequence[VideoPlan], *, directory: Path, seed: int, num_workers: int
+) -> Generator[None, None, None]:
     """Yield once for each video rendered, in this process or in `num_workers` of them."""
     if num_workers <= 1:
         for video in missing:

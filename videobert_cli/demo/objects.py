@@ -17,12 +17,13 @@ WHITE: Colour = (250, 248, 240)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Looks:
-    """The sprites of one object: `slice` is its cross-section, `piece` half of a slice. Equal only to itself."""
+    """The sprites of one object: a cross-section, half of one (`piece`), a strip of peel. Equal only to itself."""
 
     whole: Image.Image
     peeled: Image.Image
     slice: Image.Image
     piece: Image.Image
+    curl: Image.Image
     skin: Colour
     flesh: Colour
 
@@ -41,9 +42,19 @@ def looks(name: str, *, variant: int, seed: int) -> Looks:
         peeled=tint(whole, flesh, rng),
         slice=cross_section,
         piece=cross_section.crop((0, 0, width, round(height * 0.56))),
+        curl=_curl(skin, flesh, rng),
         skin=skin,
         flesh=flesh,
     )
+
+
+def _curl(skin: Colour, flesh: Colour, rng: np.random.Generator) -> Image.Image:
+    sketch = Sketch(46, 46)
+    turns = [(k * 0.62, 15 - 1.1 * k) for k in range(9)]
+    spiral = [(radius * math.cos(angle), radius * math.sin(angle)) for angle, radius in turns]
+    sketch.line(spiral, 8.5, skin)
+    sketch.line([(x + 1, y + 1) for x, y in spiral], 3.5, mix(flesh, skin, 0.25))
+    return sketch.finish(rng, relief=0.3)
 
 
 def _tomato(skin: Colour, rng: np.random.Generator) -> Image.Image:

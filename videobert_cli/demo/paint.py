@@ -68,7 +68,9 @@ def shade(sprite: Image.Image, rng: np.random.Generator, *, relief: float, textu
     radius = min(small.size) / 9
     bump = np.asarray(small.filter(ImageFilter.GaussianBlur(radius)), dtype=np.float32) / 255
     slope_y, slope_x = np.gradient(bump)
-    noise = smooth_noise(bump.shape, cell_pixels=1.6, rng=rng) + smooth_noise(bump.shape, cell_pixels=5, rng=rng)
+    noise = smooth_noise(bump.shape, cell_pixels=1.6, rng=rng) + smooth_noise(
+        bump.shape, cell_pixels=5, rng=rng
+    )
     gain = 1 + relief * radius * (np.asarray(slope_x) * 0.8 + np.asarray(slope_y)) + texture * noise
     bytes_of_gain = np.clip(gain * 128, 0, 255).astype(np.uint8)
     mask = Image.fromarray(bytes_of_gain, "L").resize(sprite.size, Image.Resampling.BILINEAR)

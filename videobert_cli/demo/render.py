@@ -8,6 +8,7 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw
 
+from videobert_cli.demo.action import Act, Moment
 from videobert_cli.demo.objects import NUM_VARIANTS, Looks, looks
 from videobert_cli.demo.paint import Point
 from videobert_cli.demo.plan import FRAMES_PER_SECOND, Shot, Step, VideoPlan
@@ -23,10 +24,10 @@ from videobert_cli.demo.scene import (
     make_surface,
 )
 from videobert_cli.demo.tools import Tools
-from videobert_cli.demo.verbs import Act, Moment, draw_action, focus
+from videobert_cli.demo.verbs import draw_action, focus
 
 # One thread: slices of several threads would make the bytes depend on the machine.
-_CODEC_OPTIONS = {"preset": "superfast", "crf": "26", "threads": "1"}
+_CODEC_OPTIONS = {"preset": "superfast", "crf": "27", "threads": "1"}
 _SCALES = {"present": (1.25, 1.75), "wide": (0.78, 1.0), "close": (1.15, 1.5), "idle": (0.7, 1.1)}
 
 

@@ -1,65 +1,16 @@
 """What the eight verbs look like: each an action with its tool at work and its effect growing."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
+from videobert_cli.demo.action import Act, Moment
 from videobert_cli.demo.objects import Looks
-from videobert_cli.demo.paint import Colour, Point, mix
-from videobert_cli.demo.scene import Stage
-from videobert_cli.demo.tools import Tools
-
-
-@dataclass(frozen=True, kw_only=True)
-class Act:
-    """One step's action: who plays, how fast, and fixed random numbers (in 0..1) that place its details."""
-
-    looks: Looks
-    tools: Tools
-    tempo: float
-    chances: NDArray[np.float64]
-
-    def chance(self, index: int) -> float:
-        """Return the fixed random number of a detail."""
-        return float(self.chances[index % len(self.chances)])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Moment:
-    """A frame of an action: the canvas, seconds since the action began, and the share of it that is done."""
-
-    stage: Stage
-    canvas: Image.Image
-    draw: ImageDraw.ImageDraw
-    seconds: float
-    done: float
-
-    def put(self, sprite: Image.Image, at: Point, *, angle: float = 0, size: float = 1) -> None:
-        """Paste a sprite by scene units."""
-        self.stage.put(self.canvas, sprite, at, angle=angle, size=size)
-
-    def dot(self, at: Point, radius: float, colour: Colour) -> None:
-        """Draw a small disc of `radius` units."""
-        x, y = self.stage.pixel(at)
-        r = max(0.6, radius * self.stage.scale)
-        self.draw.ellipse([x - r, y - r, x + r, y + r], fill=colour)
-
-    def line(self, points: Sequence[Point], width: float, colour: Colour) -> None:
-        """Draw a line of `width` units."""
-        num_pixels = max(1, round(width * self.stage.scale))
-        # Round joints cost a pie slice each, drawn from Python; on thin lines nobody sees them.
-        joint = "curve" if num_pixels > 6 else None
-        self.draw.line([self.stage.pixel(p) for p in points], fill=colour, width=num_pixels, joint=joint)
-
-    def blob(self, points: Sequence[Point], colour: Colour) -> None:
-        """Fill a polygon."""
-        self.draw.polygon([self.stage.pixel(p) for p in points], fill=colour)
+from videobert_cli.demo.paint import Point, mix
 
 
 def _swing(seconds: float, rate_hertz: float) -> float:
@@ -111,29 +62,12 @@ def _peel(moment: Moment, act: Act) -> None:
     part = _left_part(looks, "peeled", bare)
     moment.put(part, ((-width / 2 + bare / 4) * 1.15, 0), size=1.15)
     for k in range(4 + round(moment.done * 9)):
-        _curl(
-            moment, act, (150 * (act.chance(k) - 0.5), 52 + 24 * act.chance(k + 15)), turn=act.chance(k + 30)
-        )
+        place = (150 * (act.chance(k) - 0.5), 52 + 24 * act.chance(k + 15))
+        moment.put(looks.curl, place, angle=360 * act.chance(k + 30))
     stroke = _swing(moment.seconds, 0.9 * act.tempo)
     blade = ((0.36 * stroke + 0.02) * width * 1.1, -height * 0.16)
-    _curl(moment, act, (blade[0] + 2, blade[1] + 20), turn=0.25, length=1.3)
+    moment.put(looks.curl, (blade[0] + 2, blade[1] + 20), angle=40 * stroke, size=1.3)
     _held(moment, act, act.tools["peeler"], at=(blade[0] + 43, blade[1] - 12), angle=16, grip_units=40)
-
-
-def _curl(moment: Moment, act: Act, at: Point, *, turn: float, length: float = 1) -> None:
-    """Draw a curl of peel: skin outside, flesh inside."""
-    for width, colour, inner in (
-        (9, act.looks.skin, 0.0),
-        (3.5, mix(act.looks.flesh, act.looks.skin, 0.25), 1.0),
-    ):
-        points = []
-        for k in range(9):
-            angle = turn * 6.28 + k * 0.62
-            radius = (15 - 1.1 * k) * length
-            points.append(
-                (at[0] + radius * math.cos(angle) + inner, at[1] + radius * 0.8 * math.sin(angle) + inner)
-            )
-        moment.line(points, width, colour)
 
 
 def _wash(moment: Moment, act: Act) -> None:
@@ -180,7 +114,7 @@ def _grind(moment: Moment, act: Act) -> None:
     moment.put(act.tools["plate"], (-56, 66), size=0.85)
     pulp = mix(looks.flesh, looks.skin, 0.4)
     heap = 10 + 24 * moment.done
-    for k in range(46):
+    for k in range(36):
         x = -58 + (act.chance(k) - 0.5) * 100
         y = 66 - heap * (1 - abs(x + 58) / 56) * act.chance(k + 9)
         tone = mix(pulp, (255, 255, 255) if k % 3 else looks.skin, 0.25)
@@ -247,8 +181,8 @@ def _fry(moment: Moment, act: Act) -> None:
         )
     for k in range(5):
         age = (moment.seconds * 0.45 + act.chance(k + 40)) % 1
-        x = slide + 110 * (act.chance(k + 44) - 0.5)
-        points = [(x + 7 * math.sin(6 * (age + j * 0.12) + k), -20 - 60 * age - 9 * j) for j in range(4)]
+        foot = slide + 110 * (act.chance(k + 44) - 0.5)
+        points = [(foot + 7 * math.sin(6 * (age + j * 0.12) + k), -20 - 60 * age - 9 * j) for j in range(4)]
         moment.line(points, 4 * (1 - age) + 1, (216, 214, 210))
 
 

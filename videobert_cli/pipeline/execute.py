@@ -36,6 +36,7 @@ def run_pipeline(run: Run, *, target: str, upstream: bool, overwrite: bool) -> P
     num_failed = 0
     result = None
     for stage in chain(run, target=target):
+        run.stop.raise_if_requested(f"what was finished before {stage.name}")
         is_target = stage.name == target
         result = _make(stage, run, may_make=upstream or is_target, overwrite=overwrite, command=target)
         num_failed += result.report.num_failed
@@ -70,6 +71,7 @@ def _make(stage: Stage, run: Run, *, may_make: bool, overwrite: bool, command: s
             fix=f"videobert {stage.name} {run.loaded.path}",
         )
     started = time.monotonic()
+    run.remember()
     begin(stage, run)
     report = stage.execute(run)
     finish(stage, run, report)

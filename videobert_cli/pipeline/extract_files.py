@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from videobert_cli.core.features.extract import ExtractProgress, ExtractReport, extract_features
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.video.manifest import videos_from_files
-from videobert_cli.errors import InputError, UsageError
+from videobert_cli.errors import InputError, MissingInputError, UsageError
 from videobert_cli.pipeline.reporter import Reporter
 from videobert_cli.runtime import StopRequest, pick_device
 
@@ -29,16 +29,22 @@ def extract_files(
 
     Raises:
         UsageError: A chosen value is not one.
+        MissingInputError: There is no such weights file.
         InputError: No file could be read.
     """
     try:
-        options = ExtractOptions.model_validate_json(json.dumps(dict(chosen)), strict=True)
+        given = {**ExtractOptions().settings(), **chosen}
+        options = ExtractOptions.model_validate_json(json.dumps(given), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         name = "--" + str(first["loc"][0])
         raise UsageError(
             f"{first['msg'].lower()}, got {first['input']!r}", at=name, fix="videobert extract --help"
         ) from error
+    if isinstance(options.weights, Path) and not options.weights.is_file():
+        raise MissingInputError(
+            "there is no such weights file", at=f"--weights {options.weights}", fix="check the name"
+        )
 
     def on_progress(progress: ExtractProgress) -> None:
         done = progress.num_done + progress.num_kept + progress.num_failed
@@ -57,10 +63,10 @@ def extract_files(
     stop.raise_if_requested(f"{report.num_readable:,} of {len(files):,} videos are extracted")
     if report.num_failed:
         failures = ", ".join(
-            f"{reason} {count}" for reason, count in sorted(report.failures_by_reason.items())
+            f"{count} {reason}" for reason, count in sorted(report.failures_by_reason.items())
         )
         path = directory / "quarantine.jsonl"
-        reporter.warning(f"{report.num_failed} videos failed: {failures} -> {path}")
+        reporter.warning(f"{report.num_failed:,} of {len(files):,} videos failed: {failures} -> {path}")
         if not report.num_readable:
             raise InputError(
                 f"no video could be read: {failures}", at=str(path), fix="look at the reasons in that file"

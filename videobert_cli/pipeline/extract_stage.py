@@ -51,10 +51,12 @@ def _execute(run: Run) -> StageReport:
         should_stop=lambda: run.stop.requested,
     )
     run.stop.raise_if_requested(f"{report.num_readable:,} of {len(run.videos):,} videos are extracted")
-    failures = ", ".join(f"{reason} {count}" for reason, count in sorted(report.failures_by_reason.items()))
+    failures = ", ".join(f"{count} {reason}" for reason, count in sorted(report.failures_by_reason.items()))
     if report.num_failed:
         path = run.paths.features / "quarantine.jsonl"
-        run.reporter.warning(f"{report.num_failed} videos failed: {failures} -> {path}")
+        run.reporter.warning(
+            f"{report.num_failed:,} of {len(run.videos):,} videos failed: {failures} -> {path}"
+        )
     num_videos = report.num_readable
     if not num_videos:
         raise InputError(

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,10 +23,11 @@ _BYTES_PER_VALUE = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The plan as lines for people, each stage's state, and the counts as flat numbers."""
+    """The plan as lines for people, each stage's state, the counts as flat numbers, and what is not there."""
 
     lines: tuple[str, ...]
     stages: dict[str, str]
+    needs: tuple[str, ...]
     facts: dict[str, Any]
 
 
@@ -45,7 +45,9 @@ def make_plan(run: Run, *, target: str) -> Plan:
     lines = [f"run: {run.paths.root}"]
     states: dict[str, str] = {}
     facts: dict[str, Any] = {}
-    needs = _missing_data(run)
+    needs = run.missing_data()
+    if needs and run.recipe.data.source:
+        needs.append(run.recipe.data.source)
     if not needs:
         facts |= _data_facts(run)
         lines.append(_data_line(facts))
@@ -58,22 +60,7 @@ def make_plan(run: Run, *, target: str) -> Plan:
         lines.append(f"{stage.name:<9} {state}{detail}")
     lines += [f"needs: {need}" for need in needs]
     lines.append("nothing was written (--dry-run)")
-    return Plan(lines=tuple(lines), stages=states, facts=facts)
-
-
-def _missing_data(run: Run) -> list[str]:
-    """Return what the recipe names and is not there, each with where it is to be had if the recipe says so."""
-    recipe = run.recipe
-    named: list[tuple[str, object]] = [
-        ("data.videos", recipe.data.videos),
-        ("extract.weights", recipe.extract.weights),
-    ]
-    missing = [
-        f"{key}: {path} does not exist" for key, path in named if isinstance(path, Path) and not path.exists()
-    ]
-    if missing and recipe.data.source:
-        missing.append(recipe.data.source)
-    return missing
+    return Plan(lines=tuple(lines), stages=states, facts=facts, needs=tuple(needs))
 
 
 def _data_facts(run: Run) -> dict[str, Any]:
@@ -98,9 +85,12 @@ def _data_line(facts: dict[str, Any]) -> str:
 
 def _stage_line(stage: Stage, run: Run, *, has_data: bool, before: dict[str, str]) -> tuple[str, str]:
     """Return the stage's state (`finished`, `started`, `missing`, `stale`) and a few words."""
-    if read_record(run.directory(stage.name)) is None:
+    record = read_record(run.directory(stage.name))
+    if record is None:
         return "missing", ": would be made"
-    if not has_data or any(state != "finished" for state in before.values()):
+    if not has_data:
+        return record.state, ": would be compared with the data, which are not here"
+    if any(state != "finished" for state in before.values()):
         return "started", ": would be compared with what the stages before it give"
     try:
         status = stage_status(stage, run)

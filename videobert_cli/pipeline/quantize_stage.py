@@ -28,6 +28,10 @@ def _inputs(run: Run) -> dict[str, str]:
 
 
 def _execute(run: Run) -> StageReport:
+    def on_progress(done: int, total: int) -> None:
+        run.stop.raise_if_requested("nothing of this stage; it starts anew and gives the same words")
+        run.reporter.progress("quantize", done=done, total=total, detail="levels")
+
     report = quantize_features(
         run.store,
         train_ids=_ids(run, train_only=True),
@@ -37,11 +41,8 @@ def _execute(run: Run) -> StageReport:
         directory_words=run.paths.words,
         seed=run.recipe.seed,
         device=run.device,
-        on_progress=lambda done, total: run.reporter.progress(
-            "quantize", done=done, total=total, detail="levels"
-        ),
+        on_progress=on_progress,
     )
-    run.stop.raise_if_requested("nothing of this stage; it starts anew and gives the same words")
     return StageReport(
         summary=(
             f"{report.num_words_used:,} of {report.num_words:,} words used, perplexity {report.perplexity:.0f}, "

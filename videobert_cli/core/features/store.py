@@ -11,6 +11,7 @@ from typing import Any
 from videobert_cli import artifacts
 from videobert_cli.core.features.store_format import (
     FORMAT_VERSION,
+    KIND,
     SHARDS_NAME,
     SPOOL_NAME,
     STORE_NAME,
@@ -157,13 +158,30 @@ def verify_store(directory: Path) -> list[artifacts.Damage]:
     Raises:
         ArtifactError: `directory` is not a feature store at all.
     """
-    read_description(directory)
+    description = read_description(directory)
     damages = list(artifacts.verify(directory)) if artifacts.is_finished(directory) else []
     damaged = {damage.path for damage in damages}
     for path in (*index_paths(directory), *spool_paths(directory)):
         if path not in damaged:
             damages.extend(damage for damage in _verify_items(path) if damage.path not in damaged)
+    if not damages and artifacts.is_finished(directory):
+        damages.extend(_verify_manifest(directory, description=description))
     return damages
+
+
+def store_facts(locations: Mapping[str, Location], *, dim: int) -> dict[str, int]:
+    """Return the numbers that a sealed store's manifest shows."""
+    num_clips = sum(location.item.num_clips for location in locations.values())
+    return {"num_videos": len(locations), "num_clips": num_clips, "dim": dim}
+
+
+def _verify_manifest(directory: Path, *, description: Mapping[str, Any]) -> Iterator[artifacts.Damage]:
+    """Yield where the manifest's own words, which no hash of a file covers, contradict the store."""
+    manifest = artifacts.read_manifest(directory, kind=KIND)
+    facts = store_facts(locate_items(directory), dim=description["dim"])
+    if manifest.settings != description["fingerprint"] or manifest.facts != facts or manifest.parents:
+        path = directory / artifacts.MANIFEST_NAME
+        yield artifacts.Damage(path=path, problem="contradicts store.json or the number of items")
 
 
 def _verify_items(path: Path) -> Iterator[artifacts.Damage]:

@@ -20,7 +20,13 @@ from videobert_cli.core.features.quarantine import (
     record_failure,
 )
 from videobert_cli.core.features.source import source_num_bytes
-from videobert_cli.core.features.store import index_paths, locate_items, read_description, spool_paths
+from videobert_cli.core.features.store import (
+    index_paths,
+    locate_items,
+    read_description,
+    spool_paths,
+    store_facts,
+)
 from videobert_cli.core.features.store_format import (
     FORMAT_VERSION,
     KIND,
@@ -177,16 +183,11 @@ class FeatureStoreWriter:
         artifacts.sweep(self.directory / SHARDS_NAME)
         self.pack(which="all")
         self._drop_leavings()
-        items = [location.item for location in locate_items(self.directory).values()]
         return artifacts.seal(
             self.directory,
             kind=KIND,
             settings=self.fingerprint,
-            facts={
-                "num_videos": len(items),
-                "num_clips": sum(item.num_clips for item in items),
-                "dim": self.dim,
-            },
+            facts=store_facts(locate_items(self.directory), dim=self.dim),
             ignore=(QUARANTINE_NAME, SPOOL_NAME),
         )
 

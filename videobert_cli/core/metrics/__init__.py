@@ -1,1 +1,1 @@
-"""Answers + truth in, numbers out: flat names such as `zero_shot.verb.top1`, always beside chance and language prior."""
+"""Answers + truth in, numbers out: flat names such as `zero_shot.verb.top1`, beside chance and language prior."""

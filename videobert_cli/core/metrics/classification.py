@@ -30,8 +30,10 @@ def top_k_accuracy(scores_NC: np.ndarray, truth_N: np.ndarray, *, k: int) -> flo
     if len(truth_N) == 0:
         return float("nan")
     true_score_N1 = scores_NC[np.arange(len(truth_N)), truth_N][:, None]
-    num_better_N = (scores_NC > true_score_N1).sum(axis=1) + (scores_NC == true_score_N1).sum(axis=1) - 1
-    return float((num_better_N < k).mean())
+    # "Not worse" rather than "better or equal": a score that is not a number counts against the model, too.
+    num_rivals_N = (~(scores_NC < true_score_N1)).sum(axis=1) - 1
+    is_number_N = ~np.isnan(true_score_N1[:, 0])
+    return float(((num_rivals_N < k) & is_number_N).mean())
 
 
 def classification_scores(

@@ -45,12 +45,24 @@ def evaluate_zero_shot(
         candidates: The verbs and objects to rank.
         seen_pairs: Verb-object pairs of the training split; others count as unseen.
 
+    Segments whose verb or object is not a candidate are left out and counted.
+
     Raises:
         InputError: There is no segment to measure on.
     """
+    known = {slot: set(candidates.of(slot)) for slot in SLOTS}
+    num_given = len(segments)
+    segments = [
+        segment
+        for segment in segments
+        if all(segment.labels[column] in known[slot] for slot, column in zip(SLOTS, columns, strict=True))
+    ]
     _require_segments(segments, "zero_shot", columns)
     is_unseen_N = np.array([tuple(s.labels[c] for c in columns) not in seen_pairs for s in segments])
-    metrics: dict[str, float] = {"zero_shot.num_segments": float(len(segments))}
+    metrics: dict[str, float] = {
+        "zero_shot.num_segments": float(len(segments)),
+        "zero_shot.num_segments_of_unknown_label": float(num_given - len(segments)),
+    }
     predictions: list[dict[str, Any]] = [_identity(segment) for segment in segments]
     words = [segment.words_T for segment in segments]
     for slot, column in zip(SLOTS, columns, strict=True):

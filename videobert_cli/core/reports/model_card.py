@@ -1,5 +1,6 @@
 """The model card of a model directory: what it is, what it was made from, what it may be used for."""
 
+import html
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ Representation Learning* (Sun et al., ICCV 2019).
 | made from | value |
 |---|---|
 {% for name, value in facts.items() -%}
-| {{ name }} | {{ value }} |
+| {{ name | cell }} | {{ value | cell }} |
 {% endfor %}
 ## Use
 
@@ -38,5 +39,13 @@ calibrated. Instruction videos show people: mind the rights of those who made th
 
 def model_card(*, title: str, task: str, command: str, version: str, facts: Mapping[str, Any]) -> str:
     """Return the card as Markdown; `facts` become the rows of its table."""
-    template = jinja2.Environment(autoescape=False, keep_trailing_newline=True).from_string(_CARD)  # noqa: S701 - Markdown
-    return template.render(title=title, task=task, command=command, version=version, facts=facts)
+    environment = jinja2.Environment(autoescape=False, keep_trailing_newline=True)  # noqa: S701 - Markdown
+    environment.filters["cell"] = _cell
+    return environment.from_string(_CARD).render(
+        title=title, task=task, command=command, version=version, facts=facts
+    )
+
+
+def _cell(value: object) -> str:
+    """Return a value as the text of one table cell: no markup, no line or column ends."""
+    return " ".join(html.escape(str(value), quote=False).replace("|", "\\|").split())

@@ -73,6 +73,7 @@ class PretrainingSamples:
         self._seed = seed
         self._population = {regime: _population(documents, regime, options) for regime in REGIMES}
         self._joint_items = self._population["video_text"]
+        self._joint_documents = np.array([item.document for item in self._joint_items], dtype=np.int64)
         self._epoch_counts = self._counts()
         if self.epoch_size == 0:
             raise InputError(
@@ -100,7 +101,7 @@ class PretrainingSamples:
     def build(self, sample: SampleId, *, epoch: int) -> TokenSequence:
         """Return the sequence of one sample in one epoch."""
         document = self._documents[sample.document]
-        generator = _generator(self._seed, epoch, sample, document.id)
+        generator = _generator(self._seed, epoch, sample, document_id=document.id)
         if sample.regime == "text":
             return self._text_sequence(document, sample.item, generator=generator)
         if sample.regime == "video":
@@ -127,6 +128,7 @@ class PretrainingSamples:
         words_T = self._subsampled(rate_room, min_num_words=min(wanted, len(rate_room)), generator=generator)[
             :wanted
         ]
+        _, words_T = truncate(words_T[:0], words_T, max_num_tokens=self._options.max_num_tokens)
         return join(None, self._masked(words_T, "video", generator=generator), vocabulary=self._vocabulary)
 
     def _joint_sequence(self, sample: SampleId, *, generator: np.random.Generator) -> TokenSequence:
@@ -191,9 +193,10 @@ class PretrainingSamples:
 
         The paper joins neighbours because speech runs before or after what is seen (section 3.2).
         """
-        if generator.random() >= self._options.join_probability:
+        most = self._options.max_joined_sentences
+        if generator.random() >= self._options.join_probability or most < 2:
             return item, item + 1
-        num_joined = int(generator.integers(2, max(3, self._options.max_joined_sentences + 1)))
+        num_joined = int(generator.integers(2, most + 1))
         num_joined = min(num_joined, len(document.sentences))
         lowest = max(0, item - num_joined + 1)
         highest = min(item, len(document.sentences) - num_joined)
@@ -203,32 +206,35 @@ class PretrainingSamples:
     def _negative(
         self, sample: SampleId, *, first: int, stop: int, generator: np.random.Generator
     ) -> np.ndarray | None:
-        """Return the words of another place: same video (not overlapping) or another video, in the stated mix."""
+        """Return the words of another place: same video (not overlapping) or another video, in the stated mix.
+
+        As many sentences' words as the aligned sequence would have, so that their number does not betray the label.
+        """
         same = self._elsewhere_in_video(sample, first=first, stop=stop)
         is_same_wanted = generator.random() < self._options.same_video_negative_fraction
-        if is_same_wanted and same:
-            item = same[int(generator.integers(len(same)))]
-            return _words_of(self._documents[sample.document], item, item + 1)
-        num_items = len(self._joint_items)
-        start = int(generator.integers(num_items))
-        for offset in range(num_items):
-            other = self._joint_items[(start + offset) % num_items]
-            if other.document != sample.document:
-                length = min(stop - first, len(self._documents[other.document].sentences) - other.item)
-                return _words_of(self._documents[other.document], other.item, other.item + length)
-        if same:
-            item = same[int(generator.integers(len(same)))]
-            return _words_of(self._documents[sample.document], item, item + 1)
-        return None
+        own_first, own_stop = np.searchsorted(self._joint_documents, [sample.document, sample.document + 1])
+        num_others = len(self._joint_items) - int(own_stop - own_first)
+        if same and (is_same_wanted or num_others == 0):
+            place = same[int(generator.integers(len(same)))]
+            return _words_of(self._documents[sample.document], *place)
+        if num_others == 0:
+            return None
+        number = int(generator.integers(num_others))
+        other = self._joint_items[number if number < own_first else number + int(own_stop - own_first)]
+        length = min(stop - first, len(self._documents[other.document].sentences) - other.item)
+        return _words_of(self._documents[other.document], other.item, other.item + length)
 
-    def _elsewhere_in_video(self, sample: SampleId, *, first: int, stop: int) -> list[int]:
+    def _elsewhere_in_video(self, sample: SampleId, *, first: int, stop: int) -> list[tuple[int, int]]:
+        """Return the runs of sentences [first, stop) that share no clip with the own one: as long, or the longest."""
         spans = self._documents[sample.document].spans
         own = _union(spans[first:stop])
-        return [
-            item
-            for item, span in enumerate(spans)
-            if span is not None and (span.stop <= own.first or span.first >= own.stop)
-        ]
+        for length in range(stop - first, 0, -1):
+            runs = [(start, start + length) for start in range(len(spans) - length + 1)]
+            unions = [_union(spans[start:end]) for start, end in runs]
+            apart = [run for run, union in zip(runs, unions, strict=True) if _are_apart(union, own)]
+            if apart:
+                return apart
+        return []
 
     # --- the order of an epoch -----------------------------------------------------------------------------------
 
@@ -280,12 +286,16 @@ def _words_of(document: Document, first: int, stop: int) -> np.ndarray:
     return document.words_T[span.first : span.stop]
 
 
+def _are_apart(one: ClipSpan, other: ClipSpan) -> bool:
+    return one.stop <= other.first or one.first >= other.stop
+
+
 def _union(spans: Sequence[ClipSpan | None]) -> ClipSpan:
     present = [span for span in spans if span is not None]
     return ClipSpan(first=min(span.first for span in present), stop=max(span.stop for span in present))
 
 
-def _generator(seed: int, epoch: int, sample: SampleId, document_id: str) -> np.random.Generator:
+def _generator(seed: int, epoch: int, sample: SampleId, *, document_id: str) -> np.random.Generator:
     return np.random.Generator(
         np.random.Philox(key=derive_seed(seed, "sample", epoch, sample.regime, document_id, sample.item))
     )

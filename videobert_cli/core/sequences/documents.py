@@ -19,7 +19,7 @@ def build_documents(
     """Return one document for each id that has words or sentences, sorted by id.
 
     A video with sentences keeps only those that begin before its last clip ends; a transcript without video keeps all.
-    Sentences without a token (only symbols the vocabulary drops) are left out.
+    Sentences without a token (only symbols the vocabulary drops) are left out, and so is a [MASK] that a caption says.
     """
     known = set(words.ids())
     documents = []
@@ -77,4 +77,5 @@ def _text_document(key: str, sentences: Sequence[Sentence], *, tokenizer: VideoB
 
 
 def _text_ids(tokenizer: VideoBERTTokenizer, sentence: Sentence) -> np.ndarray:
-    return np.array(tokenizer.text_ids(sentence.text), dtype=np.int64)
+    ids = [token for token in tokenizer.text_ids(sentence.text) if token != tokenizer.mask_id]
+    return np.array(ids, dtype=np.int64)

@@ -113,9 +113,8 @@ def subsample(
     The rate is lowered until `min_num_words` are left, so a short segment is never emptied.
     """
     rate = int(generator.integers(1, max_rate + 1))
-    start = int(generator.integers(0, max_rate))
     rate = max(1, min(rate, len(words_T) // max(1, min_num_words)))
-    return words_T[start % rate :: rate]
+    return words_T[int(generator.integers(0, rate)) :: rate]
 
 
 def _special(token_id: int) -> Masked:

@@ -25,7 +25,7 @@ class LabelledWords:
 def labelled_words(videos: Iterable[Video], *, words: WordTable) -> list[LabelledWords]:
     """Return every labelled segment of the videos that have words, in the manifest's order.
 
-    Videos that were quarantined have no words and are left out; the caller counts them.
+    Videos that were quarantined have no words and are left out, as are videos without a clip; the caller counts them.
     """
     known = set(words.ids())
     segments = []
@@ -33,6 +33,8 @@ def labelled_words(videos: Iterable[Video], *, words: WordTable) -> list[Labelle
         if video.id not in known:
             continue
         words_T, starts_T = words.words(video.id), words.clip_start_seconds(video.id)
+        if len(words_T) == 0:
+            continue
         for segment in video.segments:
             span = clips_between(
                 segment.start_seconds,

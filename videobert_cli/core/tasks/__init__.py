@@ -1,1 +1,1 @@
-"""Checkpoint + words in, answers out: zero-shot cloze, classes, the timeline of a raw video; predictions as JSON lines."""
+"""Checkpoint + words in, answers out: zero-shot cloze, classes, the timeline of a raw video; JSON lines."""

@@ -7,7 +7,7 @@ import torch
 
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.sequences.documents import joint_vocabulary
-from videobert_cli.core.sequences.joint import join, unmasked
+from videobert_cli.core.sequences.joint import join, truncate, unmasked
 from videobert_cli.core.sequences.packing import pack
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 
@@ -20,16 +20,20 @@ BATCH_NUM_SEQUENCES = 64
 def class_probabilities(
     model: VideoBERTForSequenceClassification, tokenizer: VideoBERTTokenizer, *, words: Sequence[np.ndarray]
 ) -> np.ndarray:
-    """Return probabilities (N, C) of the model's classes, one row a segment, from `[CLS] words [SEP]`."""
+    """Return probabilities (N, C) of the model's classes, one row a segment, from `[CLS] words [SEP]`.
+
+    Words past the model's last position are cut.
+    """
     vocabulary = joint_vocabulary(tokenizer)
     device = next(model.parameters()).device
-    first_word = tokenizer.word_to_id(0)
+    first_word, max_num_tokens = tokenizer.word_to_id(0), model.config.max_position_embeddings
     rows = []
     for start in range(0, len(words), BATCH_NUM_SEQUENCES):
-        sequences = [
-            join(None, unmasked(words_T.astype(np.int64) + first_word), vocabulary=vocabulary)
+        portion = [
+            truncate(words_T[:0], words_T, max_num_tokens=max_num_tokens)[1].astype(np.int64) + first_word
             for words_T in words[start : start + BATCH_NUM_SEQUENCES]
         ]
+        sequences = [join(None, unmasked(words_T), vocabulary=vocabulary) for words_T in portion]
         logits_NC = model(pack(sequences).to(device)).logits_BC
         rows.append(torch.softmax(logits_NC.float(), dim=-1).cpu().numpy())
     return np.concatenate(rows)

@@ -8,6 +8,7 @@ import numpy as np
 
 from videobert_cli.artifacts import read_manifest
 from videobert_cli.core.features.backbones import Backbone
+from videobert_cli.core.features.collect import features_of_video
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
@@ -18,7 +19,7 @@ from videobert_cli.core.tasks.zero_shot import SLOTS, Candidates, Cloze, Slot
 from videobert_cli.core.text.options import TextOptions
 from videobert_cli.core.text.transcripts import read_transcripts
 from videobert_cli.core.training.model_directory import LoadedModel
-from videobert_cli.core.video.reader import ClipBatch, VideoReader
+from videobert_cli.core.video.reader import VideoReader
 from videobert_cli.errors import CodebookMismatchError
 
 # Shapes: N segments, C candidates, T clips of the video, D feature.
@@ -119,15 +120,8 @@ class Predictor:
 
     def _words(self, video: Path) -> tuple[np.ndarray, np.ndarray]:
         """Return the visual words (T,) and clip starts in seconds (T,) of a video."""
-        request = self._backbone.frame_request(self._extract)
-        features, starts = [], []
-        for part in self._reader.read(video, request):
-            if isinstance(part, ClipBatch):
-                features.append(self._backbone.features(part))
-                starts.append(part.clip_start_seconds_N)
-        # The store keeps float16: the same rounding here, or a clip near a border gets another word than in training.
-        features_TD = np.concatenate(features).astype(np.float16)
-        return self._models[0].codebook.assign(features_TD), np.concatenate(starts)
+        features = features_of_video(video, backbone=self._backbone, options=self._extract, reader=self._reader)
+        return self._models[0].codebook.assign(features.features_TD), features.clip_start_seconds_T
 
     def _pieces(self, captions: Path | None, *, end_seconds: float) -> list[tuple[float, float, str]]:
         if captions is not None:

@@ -112,5 +112,7 @@ class Cloze:
     def _sequence(self, text_L: np.ndarray, words_T: np.ndarray | None) -> TokenSequence:
         if words_T is None:
             return join(unmasked(text_L), None, vocabulary=self._vocabulary)
-        joint_words_T = words_T.astype(np.int64) + self._tokenizer.word_to_id(0)
+        # The question must stay whole, so only words give way where there are more than positions.
+        room = max(0, self._model.config.max_position_embeddings - 3 - len(text_L))
+        joint_words_T = words_T[:room].astype(np.int64) + self._tokenizer.word_to_id(0)
         return join(unmasked(text_L), unmasked(joint_words_T), vocabulary=self._vocabulary)

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 DropReason = Literal["bad-time", "empty"]
 
-# Hours may be missing, decimals too, and the decimal mark is a comma, a full stop or (from broken converters) a colon.
+# Hours may be missing, decimals too, and the decimal mark is a comma, a full stop or (from broken converters)
+# a colon.
 _TIME = r"(?:(\d{1,6}):)?(\d{1,3}):(\d{1,2})(?:[.,:](\d{1,9}))?"
 _TIMING = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s|$)")
 # What is meant as a timing line, readable or not; an arrow inside spoken text has no number before it.
@@ -27,14 +29,15 @@ class RawCue:
 def parse_captions(text: str) -> Iterator[RawCue | DropReason]:
     """Yield each cue of an SRT or WebVTT file in the file's order, or why it is none.
 
-    Whether the first line says WEBVTT decides the format, not the suffix: converters mislabel both. In WebVTT a blank
-    line ends a cue, and what follows up to the next timing line (identifiers, NOTE, STYLE, REGION) is not spoken. In
-    SRT blank lines inside a cue are common; the cue reaches to the next one's index or timing line.
+    Whether the first line says WEBVTT decides the format, not the suffix: converters mislabel both. In WebVTT
+    a blank line ends a cue, and what follows up to the next timing line (identifiers, NOTE, STYLE, REGION) is
+    not spoken. In SRT blank lines inside a cue are common; the cue reaches to the next one's index or timing
+    line.
     """
     is_webvtt = text.lstrip("\ufeff \n\t")[:6].upper() == "WEBVTT"
     lines = text.split("\n")
     timings = [number for number, line in enumerate(lines) if "-->" in line and _MEANT_AS_TIMING.match(line)]
-    for number, following in zip(timings, [*timings[1:], len(lines)], strict=True):
+    for number, following in pairwise([*timings, len(lines)]):
         times = _times(lines[number])
         if times is None:
             yield "bad-time"

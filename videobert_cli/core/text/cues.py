@@ -5,8 +5,9 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-# Tags of HTML, WebVTT (<v Bob>, <c.yellow>, <00:00:01.500>) and the overrides of SSA that travel inside SRT ({\an8}).
-# None of the patterns can backtrack over more than it matched once, so a hostile line costs linear time.
+# Tags of HTML, WebVTT (<v Bob>, <c.yellow>, <00:00:01.500>) and the overrides of SSA that travel inside SRT
+# ({\an8}). None of the patterns can backtrack over more than it matched once, so a hostile line costs linear
+# time.
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]*>|</?\d+:[^<>]*>|</>|\{\\[^{}]*\}")
 _INLINE_STAMP = re.compile(r"<\d+:[^<>]*>")
 _BREAKING_TAG = re.compile(r"<br\s*/?>", re.IGNORECASE)

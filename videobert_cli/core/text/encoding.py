@@ -16,8 +16,8 @@ _SAMPLE_BYTES = 4096
 def decode_text(data: bytes) -> str:
     """Return the text with `\\n` as its only line end; bytes that no encoding explains become U+FFFD, never an error.
 
-    UTF-8 with a few broken bytes (a file cut in the middle of a letter) stays UTF-8; only a file of which most letters
-    beyond ASCII are not UTF-8 is taken for cp1252.
+    UTF-8 with a few broken bytes (a file cut in the middle of a letter) stays UTF-8; only a file of which
+    most letters beyond ASCII are not UTF-8 is taken for cp1252.
     """
     text = _decode(data)
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")

@@ -7,9 +7,11 @@ from typing import Literal
 
 from videobert_cli.core.text.cues import Cue
 
-# Cues closer than this belong to one stream of speech; a step that is shown twice with a pause between is two steps.
+# Cues closer than this belong to one stream of speech; a step that is shown twice with a pause between is two
+# steps.
 _TOUCHING_SECONDS = 0.1
-# A file is rolling when this share of its neighbours repeat words. Songs and drills repeat a line now and then.
+# A file is rolling when this share of its neighbours repeat words. Songs and drills repeat a line now and
+# then.
 _ROLLING_SHARE = 0.3
 _LEAST_SHARED_WORDS = 3
 _MAX_SHARED_WORDS = 200
@@ -18,8 +20,9 @@ _MAX_SHARED_WORDS = 200
 def collapse_rolling(cues: Sequence[Cue], *, evidence: Literal["stamps", "none"]) -> list[Cue]:
     """Return the cues without the words that the cue before showed already; cues left without words are dropped.
 
-    Only files that roll are touched: where neighbours that touch in time share words often, or at all if words carry
-    their own times (`evidence="stamps"`, which only such files have). The cues come in order of start time.
+    Only files that roll are touched: where neighbours that touch in time share words often, or at all if
+    words carry their own times (`evidence="stamps"`, which only such files have). The cues come in order of
+    start time.
     """
     shared = [_num_shared_words(before, after) for before, after in pairwise(cues)]
     num_rolling = sum(

@@ -18,7 +18,8 @@ __all__ = ["SUFFIXES", "Cue", "SubtitleFile", "read_subtitles"]
 SUFFIXES = (".srt", ".vtt", ".json")
 MAX_FILE_BYTES = 10 << 20
 MAX_NUM_CUES = 100_000
-# Longer than any cue that is spoken; such a line is data that lost its way, and regular expressions are spared it.
+# Longer than any cue that is spoken; such a line is data that lost its way, and regular expressions are
+# spared it.
 MAX_CUE_CHARACTERS = 10_000
 _MAX_SECONDS = 1e9
 
@@ -38,8 +39,8 @@ class SubtitleFile:
 def read_subtitles(path: Path) -> SubtitleFile:
     """Return the cues of a subtitle file; a file without any gives none.
 
-    The words of rolling captions (YouTube's, which show each line two or three times) are returned once. Text is
-    UTF-8, UTF-16 or, failing these, cp1252.
+    The words of rolling captions (YouTube's, which show each line two or three times) are returned once. Text
+    is UTF-8, UTF-16 or, failing these, cp1252.
 
     Raises:
         MissingInputError: There is no such file.

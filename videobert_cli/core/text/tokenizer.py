@@ -56,7 +56,8 @@ class VideoBERTTokenizer:
             tokenize_chinese_chars=vocabulary.split_chinese,
         )
         self._backend = self._bert.backend_tokenizer
-        # A subtitle that says "[SEP]" is text: it must not be able to end a sequence. `[MASK]` is split off by hand.
+        # A subtitle that says "[SEP]" is text: it must not be able to end a sequence. `[MASK]` is split off
+        # by hand.
         self._backend.encode_special_tokens = True
         self.pad_id, self.unk_id, self.cls_id = ids[PAD], ids[UNK], ids[CLS]
         self.sep_id, self.mask_id = ids[SEP], ids[MASK]
@@ -106,7 +107,7 @@ class VideoBERTTokenizer:
         return cls(vocabulary, num_words=wanted)
 
     def save_pretrained(self, directory: Path | str) -> None:
-        """Write vocab.txt, tokenizer.json and tokenizer_config.json; transformers' BertTokenizer reads the text part."""
+        """Write vocab.txt, tokenizer.json and tokenizer_config.json; transformers reads the text part as BERT's."""
         directory = Path(directory)
         publish_text(directory / VOCABULARY_NAME, "".join(f"{token}\n" for token in self.vocabulary.tokens))
         publish_text(directory / TOKENIZER_NAME, self._backend.to_str(pretty=True) + "\n")

@@ -48,10 +48,11 @@ class TextVocabulary:
 def corpus_vocabulary(texts: Iterable[str], *, min_count: int, max_size: int, lowercase: bool) -> list[str]:
     """Return a vocabulary made from texts: the same list for the same multiset of texts, on every machine.
 
-    `[PAD] [UNK] [CLS] [SEP] [MASK]`, then ASCII letters and digits and every character seen, sorted, then the same as
-    `##` continuations, then the words that occur `min_count` times, by falling count, ties by spelling. So every
-    text of seen characters is spelt without [UNK], unless `max_size` cuts the rarest characters off (or a word is
-    longer than 100 letters). tokenizers' own WordPiece training gives other ids each time (ecosystem.md fact 3).
+    `[PAD] [UNK] [CLS] [SEP] [MASK]`, then ASCII letters and digits and every character seen, sorted, then the
+    same as `##` continuations, then the words that occur `min_count` times, by falling count, ties by
+    spelling. So every text of seen characters is spelt without [UNK], unless `max_size` cuts the rarest
+    characters off (or a word is longer than 100 letters). tokenizers' own WordPiece training gives other ids
+    each time (ecosystem.md fact 3).
     """
     normalizer = _normalizer(lowercase=lowercase)
     splitter = pre_tokenizers.BertPreTokenizer()

@@ -67,8 +67,8 @@ def latest_checkpoint(directory: Path, *, on_damaged: Callable[[Path, str], None
     """Return the newest checkpoint that verifies; each newer one that does not is reported and thrown away."""
     folder = directory / "checkpoints"
     sweep(folder)
-    for path in sorted(folder.glob("step-*"), reverse=True):
-        problem = _problem(path)
+    for path in _newest_first(folder):
+        problem = checkpoint_problem(path)
         if problem is None:
             return path
         on_damaged(path, problem)
@@ -80,7 +80,7 @@ def load_checkpoint(path: Path, *, model: nn.Module, optimizer: torch.optim.Opti
     """Put a checkpoint's weights and moments back and return its state."""
     model.load_state_dict(load_file(path / WEIGHTS_NAME), strict=True)
     restore_optimizer(model, optimizer, load_file(path / OPTIMIZER_NAME))
-    return TrainingState(**json.loads((path / STATE_NAME).read_text()))
+    return TrainingState(**json.loads((path / STATE_NAME).read_text(encoding="utf-8")))
 
 
 def load_weights(path: Path, *, model: nn.Module) -> None:
@@ -90,7 +90,7 @@ def load_weights(path: Path, *, model: nn.Module) -> None:
 
 def prune_checkpoints(directory: Path, *, keep_newest: int, keep_step: int | None) -> None:
     """Delete all checkpoints but the newest few and the one of `keep_step` (the best)."""
-    for path in sorted((directory / "checkpoints").glob("step-*"), reverse=True)[keep_newest:]:
+    for path in _newest_first(directory / "checkpoints")[keep_newest:]:
         if keep_step is None or path != checkpoint_path(directory, keep_step):
             discard(path)
 
@@ -100,18 +100,26 @@ def cut_metrics(path: Path, *, last_step: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             if json.loads(line)["step"] <= last_step:
                 kept.append(line + "\n")
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             continue
     publish_bytes(path, "".join(kept).encode())
 
 
-def _problem(path: Path) -> str | None:
+def checkpoint_problem(path: Path) -> str | None:
+    """Return what is wrong with a checkpoint, None when it verifies."""
     try:
         damages = verify(path)
     except ArtifactError as error:
         return error.what
     return f"{damages[0].path.name} {damages[0].problem}" if damages else None
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    """Return the checkpoints by their step, which is a number: as text, step 1,000,000 comes before 999,999."""
+    steps = {path: path.name.removeprefix("step-") for path in folder.glob("step-*")}
+    numbered = [path for path, step in steps.items() if step.isdecimal()]
+    return sorted(numbered, key=lambda path: int(steps[path]), reverse=True)

@@ -19,6 +19,7 @@ from videobert_cli.artifacts import append_line
 from videobert_cli.core.training.checkpoint import (
     TrainingState,
     checkpoint_path,
+    checkpoint_problem,
     cut_metrics,
     latest_checkpoint,
     load_checkpoint,
@@ -147,18 +148,24 @@ class TrainingLoop:
         with self._autocast():
             report = self._job.step(step)
         loss = float(report.loss.detach())
-        if not math.isfinite(loss):
-            raise NonFiniteLossError(
-                f"the loss of step {step + 1:,} is {loss}; the last good checkpoint is kept",
-                at=str(self._directory),
-                fix="lower the learning rate (--set pretrain.optimizer.learning_rate=...) in a new run directory",
-            )
+        self._require_finite("loss", loss, step=step + 1)
         torch.autograd.backward(report.loss)
-        nn.utils.clip_grad_norm_(self._job.model.parameters(), self._optimizer_options.max_gradient_norm)
+        parameters = [parameter for parameter in self._job.model.parameters() if parameter.requires_grad]
+        norm = nn.utils.clip_grad_norm_(parameters, self._optimizer_options.max_gradient_norm)
+        # Before the weights take it: a checkpoint of this step would hold nothing else to go on from.
+        self._require_finite("gradient", float(norm), step=step + 1)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self._state.step += 1
         self._add_metrics({"loss": loss, **report.metrics})
+
+    def _require_finite(self, name: str, value: float, *, step: int) -> None:
+        if not math.isfinite(value):
+            raise NonFiniteLossError(
+                f"the {name} of step {step:,} is {value}; the last good checkpoint is kept",
+                at=str(self._directory),
+                fix="lower the learning rate (--set pretrain.optimizer.learning_rate=...) in a new run directory",
+            )
 
     def _validate_if_due(self) -> None:
         """Validate when due; note the best and whether patience has run out."""
@@ -171,6 +178,7 @@ class TrainingLoop:
             self._job.model.train()
         if not metrics:
             return
+        self._require_finite("held-out loss", metrics["loss"], step=self._state.step)
         append_line(self._metrics_path, {"step": self._state.step, "validation": _rounded(metrics)})
         loss = metrics["loss"]
         if self._state.best_loss is None or loss < self._state.best_loss:
@@ -250,8 +258,7 @@ class TrainingLoop:
     def _finish(self) -> TrainingResult:
         weights_step = self._state.step
         if self._options.final_weights == "best" and self._state.best_step not in {None, self._state.step}:
-            weights_step = int(self._state.best_step or 0)
-            load_weights(checkpoint_path(self._directory, weights_step), model=self._job.model)
+            weights_step = self._load_best()
         self._job.model.eval()
         return TrainingResult(
             num_steps=self._state.step,
@@ -259,6 +266,16 @@ class TrainingLoop:
             best_step=self._state.best_step,
             weights_step=weights_step,
         )
+
+    def _load_best(self) -> int:
+        """Load the best checkpoint's weights and return its step; the last weights stay where it is damaged or gone."""
+        path = checkpoint_path(self._directory, int(self._state.best_step or 0))
+        problem = checkpoint_problem(path)
+        if problem is not None:
+            self._events.on_message(f"keeping the last weights: the best checkpoint {path}: {problem}")
+            return self._state.step
+        load_weights(path, model=self._job.model)
+        return int(self._state.best_step or 0)
 
 
 def _rounded(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -16,6 +16,7 @@ from videobert_cli.artifacts import (
     publish_text,
     read_manifest,
     seal,
+    verify,
 )
 from videobert_cli.core.features.backbones import Backbone, load_backbone_directory, save_backbone
 from videobert_cli.core.features.options import ExtractOptions
@@ -72,8 +73,7 @@ def publish_model(
         save_backbone(parts.backbone, options=parts.extract, directory=temporary)
         publish_json(temporary / QUESTIONS_NAME, asdict(parts.questions))
         publish_text(temporary / CARD_NAME, parts.card)
-        manifest = seal(temporary, kind=KIND, settings=settings, parents=parents, facts=facts)
-    return manifest
+        return seal(temporary, kind=KIND, settings=settings, parents=parents, facts=facts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ class LoadedModel:
     device: torch.device
 
     def backbone(self) -> tuple[Backbone, ExtractOptions]:
-        """Return the backbone that the directory carries, with its options (loaded on demand: evaluation needs none)."""
+        """Return the backbone that the directory carries, with its options (on demand: evaluation needs none)."""
         return load_backbone_directory(self.directory, device=self.device)
 
 
@@ -104,6 +104,7 @@ def load_model(directory: Path, *, device: torch.device) -> LoadedModel:
             "there is no model directory here", at=str(directory), fix="videobert pretrain RECIPE makes one"
         )
     manifest = read_manifest(directory, kind=KIND)
+    _require_undamaged(directory)
     architecture = _architecture(directory)
     model_class = _CLASSES.get(architecture)
     if model_class is None:
@@ -129,16 +130,27 @@ _CLASSES: dict[str, type[VideoBERTForPreTraining] | type[VideoBERTForSequenceCla
 }
 
 
+def _require_undamaged(directory: Path) -> None:
+    """Refuse a damaged directory; its card is for people, who may write in it."""
+    damages = [damage for damage in verify(directory) if damage.path != directory / CARD_NAME]
+    if damages:
+        raise ArtifactError(
+            f"{damages[0].path.name} {damages[0].problem}",
+            at=str(damages[0].path),
+            fix=f"copy the model again, or make it anew; videobert verify {directory} lists all that is damaged",
+        )
+
+
 def _architecture(directory: Path) -> str:
     try:
-        return str(json.loads((directory / "config.json").read_text())["architectures"][0])
+        return str(json.loads((directory / "config.json").read_text(encoding="utf-8"))["architectures"][0])
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise ArtifactError(f"config.json names no architecture ({error})", at=str(directory)) from error
 
 
 def _questions(directory: Path) -> Questions:
     try:
-        raw = json.loads((directory / QUESTIONS_NAME).read_text())
+        raw = json.loads((directory / QUESTIONS_NAME).read_text(encoding="utf-8"))
         return Questions(
             template=str(raw["template"]),
             verbs=tuple(map(str, raw["verbs"])),

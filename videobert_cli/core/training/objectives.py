@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from videobert_cli.core.model.classification import VideoBERTForSequenceClassifi
 from videobert_cli.core.model.losses import Score
 from videobert_cli.core.model.pretraining import PretrainingOutput, VideoBERTForPreTraining
 from videobert_cli.core.sequences.dataset import PretrainingSamples
-from videobert_cli.core.sequences.joint import JointVocabulary, join, subsample, unmasked
+from videobert_cli.core.sequences.joint import JointVocabulary, join, subsample, truncate, unmasked
 from videobert_cli.core.sequences.packing import PackedBatch, TokenSequence, pack
 from videobert_cli.core.training.loop import StepReport
 from videobert_cli.core.training.options import LossWeights
@@ -100,6 +101,7 @@ class ClassificationJob:
         self._max_subsampling = max_subsampling
         self._seed = seed
         self._device = next(model.parameters()).device
+        self._order = lru_cache(maxsize=2)(self._draw_epoch)
 
     def step(self, step: int) -> StepReport:
         """Run the forward pass of the batch of `step`: every segment once an epoch, in an order of its own."""
@@ -141,12 +143,15 @@ class ClassificationJob:
 
     def _segment_at(self, number: int) -> int:
         epoch, position = divmod(number, len(self._train_words))
-        order = np.random.default_rng(derive_seed(self._seed, "order", epoch)).permutation(
-            len(self._train_words)
-        )
-        return int(order[position])
+        return int(self._order(epoch)[position])
+
+    def _draw_epoch(self, epoch: int) -> np.ndarray:
+        generator = np.random.default_rng(derive_seed(self._seed, "order", epoch))
+        return generator.permutation(len(self._train_words))
 
     def _sequence(self, words_T: np.ndarray) -> TokenSequence:
+        max_num_tokens = self.model.config.max_position_embeddings
+        _, words_T = truncate(words_T[:0], words_T, max_num_tokens=max_num_tokens)
         return join(None, unmasked(words_T), vocabulary=self._vocabulary)
 
 

@@ -14,8 +14,8 @@ def build_optimizer(model: nn.Module, *, options: OptimizerOptions) -> torch.opt
     Parameters are visited in the order of their names' declaration, so the groups are the same in every process.
     """
     trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    decayed = [parameter for _, parameter in trained if parameter.ndim >= 2]
-    undecayed = [parameter for _, parameter in trained if parameter.ndim < 2]
+    decayed = [parameter for _, parameter in trained if _is_matrix(parameter)]
+    undecayed = [parameter for _, parameter in trained if not _is_matrix(parameter)]
     groups = [
         {"params": decayed, "weight_decay": options.weight_decay},
         {"params": undecayed, "weight_decay": 0.0},
@@ -23,6 +23,10 @@ def build_optimizer(model: nn.Module, *, options: OptimizerOptions) -> torch.opt
     return torch.optim.AdamW(
         groups, lr=options.learning_rate, betas=(options.beta1, options.beta2), eps=1e-8, foreach=True
     )
+
+
+def _is_matrix(parameter: nn.Parameter) -> bool:
+    return parameter.ndim >= 2 and parameter.shape[0] > 1
 
 
 def learning_rate(step: int, *, num_steps: int, options: OptimizerOptions) -> float:

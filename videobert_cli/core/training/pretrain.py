@@ -12,12 +12,13 @@ from videobert_cli.core.model.options import ModelOptions
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.sequences.dataset import Document, PretrainingSamples
 from videobert_cli.core.sequences.documents import joint_vocabulary
+from videobert_cli.core.sequences.joint import JointVocabulary
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.training.loop import LoopEvents, TrainingLoop, TrainingResult
 from videobert_cli.core.training.objectives import PretrainingJob
 from videobert_cli.core.training.options import PretrainOptions
 from videobert_cli.core.words.codebook import Codebook
-from videobert_cli.errors import CodebookMismatchError
+from videobert_cli.errors import CodebookMismatchError, InputError, UsageError
 from videobert_cli.runtime import StopRequest, derive_seed
 
 
@@ -51,13 +52,14 @@ def pretrain_model(
     """
     vocabulary = joint_vocabulary(tokenizer)
     samples = PretrainingSamples(train, options=options.sequences, vocabulary=vocabulary, seed=seed)
-    held_out_samples = None
-    if any(len(document.words_T) or document.sentences for document in held_out):
-        held_out_seed = derive_seed(seed, "held out")
-        held_out_samples = PretrainingSamples(
-            held_out, options=options.sequences, vocabulary=vocabulary, seed=held_out_seed
-        )
-    model = start_model(options.model, tokenizer=tokenizer, codebook=codebook, seed=seed).to(device)
+    held_out_samples = _held_out_samples(held_out, options=options, vocabulary=vocabulary, seed=seed)
+    model = start_model(
+        options.model,
+        tokenizer=tokenizer,
+        codebook=codebook,
+        seed=seed,
+        max_num_tokens=options.sequences.max_num_tokens,
+    ).to(device)
     job = PretrainingJob(
         model,
         samples=samples,
@@ -76,23 +78,47 @@ def pretrain_model(
         stop=stop,
         events=events,
     ).run()
-    return PretrainResult(model=model, training=training, num_samples={str(regime): num for regime, num in samples.num_samples.items()})
+    num_samples = {str(regime): num for regime, num in samples.num_samples.items()}
+    return PretrainResult(model=model, training=training, num_samples=num_samples)
+
+
+def _held_out_samples(
+    documents: Sequence[Document], *, options: PretrainOptions, vocabulary: JointVocabulary, seed: int
+) -> PretrainingSamples | None:
+    """Return the held-out samples, None where no regime that is trained has one."""
+    held_out_seed = derive_seed(seed, "held out")
+    try:
+        return PretrainingSamples(
+            documents, options=options.sequences, vocabulary=vocabulary, seed=held_out_seed
+        )
+    except InputError:
+        return None
 
 
 def start_model(
-    options: ModelOptions, *, tokenizer: VideoBERTTokenizer, codebook: Codebook, seed: int
+    options: ModelOptions,
+    *,
+    tokenizer: VideoBERTTokenizer,
+    codebook: Codebook,
+    seed: int,
+    max_num_tokens: int = 512,
 ) -> VideoBERTForPreTraining:
     """Return the model that training starts from: from scratch, from a BERT, or from an earlier pretraining.
 
+    A model from scratch has a position for each of `max_num_tokens`, and at least BERT's 512.
+
     Raises:
+        UsageError: The model to start from has fewer positions than `max_num_tokens`.
         CodebookMismatchError: The earlier model was made with another codebook's words.
         ArtifactError: The directory of `init` cannot be read.
     """
     visual_KD = torch.from_numpy(codebook.visual_embeddings())
     if options.init != "scratch" and _is_videobert(Path(options.init)):
-        return _continued(
+        model = _continued(
             Path(options.init), num_words=codebook.num_words, num_text=tokenizer.num_text_tokens
         )
+        _require_positions(model.config, max_num_tokens=max_num_tokens)
+        return model
     bert = None if options.init == "scratch" else load_bert(options.init)
     sizes = {
         "hidden_size": options.hidden_size,
@@ -101,6 +127,7 @@ def start_model(
         "intermediate_size": options.intermediate_size,
         "pad_token_id": tokenizer.pad_id,
         "vocab_size": tokenizer.num_text_tokens,
+        "max_position_embeddings": max(512, max_num_tokens),
     }
     if bert is not None and bert.sizes["vocab_size"] != tokenizer.num_text_tokens:
         raise CodebookMismatchError(
@@ -117,8 +144,18 @@ def start_model(
         softmax=options.softmax,
         train_visual_embeddings=options.train_visual_embeddings,
     )
+    _require_positions(config, max_num_tokens=max_num_tokens)
     centroids_KD = visual_KD if options.visual_embeddings == "centroids" else None
     return new_model(config, seed=seed, centroids_KD=centroids_KD, bert=bert)
+
+
+def _require_positions(config: VideoBERTConfig, *, max_num_tokens: int) -> None:
+    if config.max_position_embeddings < max_num_tokens:
+        raise UsageError(
+            f"sequences have up to {max_num_tokens} tokens, the model has {config.max_position_embeddings} positions",
+            at="pretrain.sequences.max_num_tokens",
+            fix=f"--set pretrain.sequences.max_num_tokens={config.max_position_embeddings}",
+        )
 
 
 def _is_videobert(directory: Path) -> bool:

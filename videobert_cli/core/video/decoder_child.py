@@ -98,7 +98,7 @@ def read_clips(
     source.check_complete(duration_seconds)
     num_samples = max(1, clock.first_sample(end))
     yield from assembler.show(held.picture, first=held_sample, end=num_samples)
-    yield from assembler.finish(held.picture, num_samples=num_samples)
+    yield from assembler.finish(num_samples=num_samples)
     yield VideoSummary(
         num_decoded_frames=num_frames,
         duration_seconds=duration_seconds,

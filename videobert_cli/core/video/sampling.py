@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,27 +113,29 @@ class ClipAssembler(Generic[Picture]):
         self._ready: list[tuple[int, list[int]]] = []
         self._pictures: dict[int, NDArray[np.uint8]] = {}
         self._next_picture = 0
-        self._shown: int | None = None
+        self._last: tuple[Picture, int | None] | None = None
         self.num_clips = 0
 
     def show(self, picture: Picture, *, first: int, end: int) -> Iterator[SampledClips]:
         """Take note that the samples from `first` up to but not including `end` show `picture`."""
-        key = self._shown = None
+        key: int | None = None
         for sample in range(first, end):
             for slot, index in self._slots_by_residue.get(sample % self._request.clip_stride_frames, ()):
                 if sample < index:
                     continue
-                key = self._shown = self._store(picture) if key is None else key
+                key = self._store(picture) if key is None else key
                 clip = self._open.setdefault(sample - index, [None] * len(self._request.frame_indices))
                 clip[slot] = key
+            self._last = picture, key
             yield from self._close_clips(sample + 1)
 
-    def finish(self, last_picture: Picture, *, num_samples: int) -> Iterator[SampledClips]:
-        """Hand out what is left; a video shorter than one clip repeats its last picture, an open tail is dropped."""
-        if 0 < num_samples < self._request.clip_num_frames:
+    def finish(self, *, num_samples: int) -> Iterator[SampledClips]:
+        """Hand out what is left; a video shorter than one clip repeats its last sample, an open tail is dropped."""
+        if self._last is not None and num_samples < self._request.clip_num_frames:
             slots = self._open.pop(0, [None] * len(self._request.frame_indices))
-            last = self._store(last_picture) if self._shown is None else self._shown
-            self._ready.append((0, [last if slot is None else slot for slot in slots]))
+            picture, key = self._last
+            last = self._store(picture) if key is None and None in slots else key
+            self._ready.append((0, [slot if slot is not None else cast(int, last) for slot in slots]))
         self._open.clear()
         if self._ready:
             yield self._take_batch()

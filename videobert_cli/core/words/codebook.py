@@ -14,6 +14,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from videobert_cli import artifacts
+from videobert_cli.core.words.codebook_checks import checked_level, checked_projection
 from videobert_cli.core.words.hierarchy import NodeSettings, fit_levels
 from videobert_cli.core.words.options import QuantizeOptions
 from videobert_cli.core.words.projection import Projection, fit_projection
@@ -74,13 +75,13 @@ class Codebook:
         return self.projection.projected_dim
 
     @cached_property
-    def centroids_KD(self) -> np.ndarray:
+    def centroids_KD(self) -> np.ndarray:  # noqa: N802 - a shape suffix
         """The leaves (num_words, D'), float32, in the projected space; a dead leaf has its parent's centroid."""
         leaves: np.ndarray = filled_centroids(self.levels, branching=self.branching).cpu().numpy()
         return leaves
 
     @property
-    def usage_K(self) -> np.ndarray:
+    def usage_K(self) -> np.ndarray:  # noqa: N802 - a shape suffix
         """How many training clips each leaf got, int64; 0 marks a dead leaf."""
         counts: np.ndarray = self.levels[-1].counts_M.cpu().numpy()
         return counts
@@ -107,7 +108,8 @@ class Codebook:
     def assign(self, features_TD: np.ndarray) -> np.ndarray:
         """Return the visual word (T,) of each feature, int64, by descent of the tree.
 
-        The words do not depend on which features come in one call, nor on the device. A dead leaf is never returned.
+        The words do not depend on which features come in one call, nor on the device. A dead leaf is never
+        returned.
 
         Raises:
             CodebookMismatchError: The features have another size than those of the fit.
@@ -196,18 +198,23 @@ class Codebook:
         branching, num_levels = int(description["branching"]), int(description["num_levels"])
         if branching < 2 or num_levels < 1 or branching ** min(num_levels, 32) > MAX_NUM_WORDS:
             raise ValueError(f"a tree of {branching} children and {num_levels} levels is not possible")
-        projection = _checked_projection(
+        projection = checked_projection(
             tensors, dim=description["dim"], projected_dim=description["projected_dim"]
         )
         levels: list[Level] = []
         for number in range(num_levels):
             above = levels[-1] if levels else None
-            counts_M, rows = tensors[f"usage.{number}"], tensors[f"centroids.{number}"]
-            _check_level(
-                counts_M, rows, number=number, branching=branching, above=above, dim=projection.projected_dim
+            level = checked_level(
+                tensors, number=number, branching=branching, above=above, dim=projection.projected_dim
             )
             inertia = float(description["levels"][number]["inertia"])
-            levels.append(Level(centroids_RD=rows.to(device), counts_M=counts_M.to(device), inertia=inertia))
+            levels.append(
+                Level(
+                    counts_M=level.counts_M.to(device),
+                    centroids_RD=level.centroids_RD.to(device),
+                    inertia=inertia,
+                )
+            )
         return cls(
             branching=branching,
             projection=projection,
@@ -229,7 +236,8 @@ def fit_codebook(
 ) -> Codebook:
     """Return the codebook fitted on training features (N, D), float16 or float32; the order of the rows matters.
 
-    Any number of features from 1 up will do: nodes with fewer distinct points than `branching` get dead children.
+    Any number of features from 1 up will do: nodes with fewer distinct points than `branching` get dead
+    children.
 
     Raises:
         InputError: There are no features, or some are not finite.
@@ -299,40 +307,3 @@ def _check_fit(features_ND: np.ndarray, *, options: QuantizeOptions, parts: tupl
         raise InputError(f"the parts {parts} of a feature do not add up to its size {features_ND.shape[1]}")
     for start in range(0, len(features_ND), _BLOCK_NUM_ROWS):
         require_finite(torch.from_numpy(features_ND[start : start + _BLOCK_NUM_ROWS]))
-
-
-def _checked_projection(tensors: Mapping[str, torch.Tensor], *, dim: int, projected_dim: int) -> Projection:
-    projection = Projection(
-        mean_D=tensors["mean"].double(),
-        scale_D=tensors["scale"].double(),
-        components_KD=tensors.get("components"),
-    )
-    shapes = [
-        tuple(tensor.shape) for name, tensor in tensors.items() if name in {"mean", "scale", "components"}
-    ]
-    expected = {(dim,), (projected_dim, dim)}
-    if not set(shapes) <= expected or projection.dim != dim or projection.projected_dim != projected_dim:
-        raise ValueError(f"projection of shapes {shapes} for features of {dim} to {projected_dim}")
-    return projection
-
-
-def _check_level(
-    counts_M: torch.Tensor, rows: torch.Tensor, *, number: int, branching: int, above: Level | None, dim: int
-) -> None:
-    if (
-        counts_M.shape != (branching ** (number + 1),)
-        or counts_M.dtype != torch.int64
-        or bool((counts_M < 0).any())
-    ):
-        raise ValueError(f"usage of level {number} is not {branching ** (number + 1)} counts")
-    if (
-        rows.shape != (int((counts_M > 0).sum()), dim)
-        or rows.dtype != torch.float32
-        or not rows.isfinite().all()
-    ):
-        raise ValueError(f"centroids of level {number} are not one finite row of {dim} for each node in use")
-    per_parent = counts_M.view(-1, branching).sum(dim=1)
-    if above is not None and not torch.equal(per_parent, above.counts_M.cpu()):
-        raise ValueError(f"usage of level {number} does not add up to that of the level above")
-    if not len(rows):
-        raise ValueError(f"level {number} has no node in use")

@@ -38,9 +38,11 @@ def fit_levels(
     for depth in range(num_levels):
         above = levels[-1] if levels else None
         draft = _fit_level(points_ND, rows_N, above=above, depth=depth, settings=settings)
-        rows_N, squared_N = _descended(points_ND, rows_N, level=draft, above=above, branching=settings.branching)
-        # A centroid that the last iteration left without points is dead too: nearest to no training point, it can
-        # be left out without moving any.
+        rows_N, squared_N = _descended(
+            points_ND, rows_N, level=draft, above=above, branching=settings.branching
+        )
+        # A centroid that the last iteration left without points is dead too: nearest to no training point, it
+        # can be left out without moving any.
         counts_R = torch.bincount(rows_N, minlength=draft.num_used)
         counts_M = draft.counts_M.clone()
         counts_M[draft.counts_M > 0] = counts_R

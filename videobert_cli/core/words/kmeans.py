@@ -1,7 +1,7 @@
 """K-means for one node of the codebook: k-means++ start, Lloyd's iterations, repair of empty children.
 
-One code for CPU and GPU. On a CPU the result depends on the points and the seed only: sums are matrix products (no
-atomics), and random numbers come from a counter-based generator of our own.
+One code for CPU and GPU. On a CPU the result depends on the points and the seed only: sums are matrix
+products (no atomics), and random numbers come from a counter-based generator of our own.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ import torch
 
 # Shapes: N points of one node, K its children, D feature, C candidates of one k-means++ draw.
 
-# k-means++ looks at so many points at most: the start of a node with millions costs as little as that of one with these.
+# k-means++ looks at so many points at most: the start of a node with millions costs as little as that of one
+# with these.
 MAX_SEEDING_POINTS = 65_536
 # Points nearer to each other than this share of their squared lengths are one point to float32.
 _SAME_POINT = 1e-6
@@ -21,8 +22,8 @@ _SAME_POINT = 1e-6
 class LloydStep:
     """One iteration: children of the points by the OLD centroids, new centroids, and what the old ones cost.
 
-    `assignment_N` int64; `counts_K` int64, points of each child; `inertia` the sum of squared distances to the old
-    centroids; a child without points keeps its centroid.
+    `assignment_N` int64; `counts_K` int64, points of each child; `inertia` the sum of squared distances to
+    the old centroids; a child without points keeps its centroid.
     """
 
     assignment_N: torch.Tensor
@@ -49,9 +50,9 @@ def fit_node(
 ) -> NodeCentroids:
     """Return the centroids of a node's children.
 
-    Stops when no point changes child, or when no centroid moves farther than `tolerance` times the root mean square
-    distance of the points from their mean. The points are centred first: float32 then spends its digits on what
-    distinguishes them.
+    Stops when no point changes child, or when no centroid moves farther than `tolerance` times the root mean
+    square distance of the points from their mean. The points are centred first: float32 then spends its
+    digits on what distinguishes them.
     """
     mean_D = points_ND.mean(dim=0)
     centred_ND = points_ND - mean_D
@@ -73,9 +74,10 @@ def fit_node(
 def repair_empty_children(points_ND: torch.Tensor, step: LloydStep) -> torch.Tensor:
     """Return the step's new centroids, each empty child moved to a point of the fullest sibling.
 
-    The point is the one farthest from that sibling's centroid: a dead branch at level 1 would waste 1/branching of the
-    vocabulary for good, and halving the fullest child loses least. A sibling whose points are all alike cannot be
-    halved; the next fullest is taken, and with none left the child stays where it was.
+    The point is the one farthest from that sibling's centroid: a dead branch at level 1 would waste
+    1/branching of the vocabulary for good, and halving the fullest child loses least. A sibling whose points
+    are all alike cannot be halved; the next fullest is taken, and with none left the child stays where it
+    was.
     """
     centroids_KD = step.centroids_KD.clone()
     counts_K = step.counts_K.clone()
@@ -124,7 +126,8 @@ def _iterate(
 def _lloyd_step(points_ND: torch.Tensor, centroids_KD: torch.Tensor, lengths_N: torch.Tensor) -> LloydStep:
     scores_NK = torch.addmm(_squared_lengths(centroids_KD), points_ND, centroids_KD.T, alpha=-2)
     best_N, assignment_N = scores_NK.min(dim=1)
-    # A product with the one-hot matrix sums in a fixed order; index_add would race on a GPU and crawl on a CPU.
+    # A product with the one-hot matrix sums in a fixed order; index_add would race on a GPU and crawl on a
+    # CPU.
     one_hot_NK = torch.zeros_like(scores_NK).scatter_(1, assignment_N[:, None], 1.0)
     sums_KD = one_hot_NK.T @ points_ND
     counts_K = torch.bincount(assignment_N, minlength=len(centroids_KD))

@@ -1,7 +1,8 @@
 """What happens to a feature before the tree: parts scaled to equal weight, then principal components.
 
-The projection is fitted on training features and stored with the codebook, so that a feature means the same at use.
-Applied in float64: its rounding must not decide, by the size of the batch, which word a clip near a border gets.
+The projection is fitted on training features and stored with the codebook, so that a feature means the same
+at use. Applied in float64: its rounding must not decide, by the size of the batch, which word a clip near a
+border gets.
 """
 
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ _BLOCK_NUM_ROWS = 8_192
 # Subspace iteration: with so many spare directions and rounds the leading components are exact to float32.
 _NUM_SPARE_DIRECTIONS = 32
 _NUM_ROUNDS = 12
-# A component with less than this share of the total variance is rounding noise; whitening would blow it up.
-_LEAST_VARIANCE_SHARE = 1e-9
+# A component with less than this share of the total variance is the rounding of float32; whitening would blow it up.
+_LEAST_VARIANCE_SHARE = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class Projection:
         if features_ND.ndim != 2 or features_ND.shape[1] != self.dim:
             raise CodebookMismatchError(
                 f"features of shape {features_ND.shape} do not fit a codebook of {self.dim}-d features",
-                fix="extract with the backbone the codebook was made with, or run `videobert quantize` on these features",
+                fix="extract with the codebook's backbone, or run `videobert quantize` on these features",
             )
         projected_NK = torch.empty(len(features_ND), self.projected_dim, device=device)
         mean_D, scale_D = self.mean_D.to(device), self.scale_D.to(device)
@@ -80,9 +81,9 @@ def fit_projection(
 ) -> Projection:
     """Return the projection fitted on training features.
 
-    With `standardize_parts` each part of the feature (consecutive, sizes `parts`) gets total variance 1. Principal
-    components come by falling variance, at most as many as the data has; each component's largest entry is positive, so
-    that the sign is no matter of chance. `whiten` gives each the variance 1.
+    With `standardize_parts` each part of the feature (consecutive, sizes `parts`) gets total variance 1.
+    Principal components come by falling variance, at most as many as the data has; each component's largest
+    entry is positive, so that the sign is no matter of chance. `whiten` gives each the variance 1.
     """
     dim = features_ND.shape[1]
     if not standardize_parts and num_components is None:
@@ -93,7 +94,8 @@ def fit_projection(
     if num_components is None:
         return centred
     covariance_DD = _covariance(features_ND, centred, device=device)
-    variances_K, components_KD = _principal_components(covariance_DD, num_components, seed=seed)
+    num_possible = max(1, min(num_components, len(features_ND) - 1))
+    variances_K, components_KD = _principal_components(covariance_DD, num_possible, seed=seed)
     is_real_K = variances_K > _LEAST_VARIANCE_SHARE * covariance_DD.diagonal().sum()
     is_real_K[0] = True
     variances_K, components_KD = variances_K[is_real_K], components_KD[is_real_K]
@@ -123,7 +125,8 @@ def _covariance(features_ND: np.ndarray, centred: Projection, *, device: torch.d
     covariance_DD = torch.zeros(centred.dim, centred.dim, dtype=torch.float64, device=device)
     for start in range(0, len(features_ND), _BLOCK_NUM_ROWS):
         block_ND = centred.apply(features_ND[start : start + _BLOCK_NUM_ROWS], device=device)
-        # Products in float32, sums over blocks in float64: twice as fast, and the noise is far under the tail's variance.
+        # Products in float32, sums over blocks in float64: twice as fast, and the noise is far under the
+        # tail's variance.
         covariance_DD += (block_ND.T @ block_ND).double()
     return covariance_DD.cpu() / len(features_ND)
 
@@ -133,8 +136,8 @@ def _principal_components(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return variances (K,) falling and components (K, D).
 
-    A full decomposition of 2,560 dimensions takes ten seconds on two cores; subspace iteration finds the leading
-    components in one, from a start that the seed fixes.
+    A full decomposition of 2,560 dimensions takes ten seconds on two cores; subspace iteration finds the
+    leading components in one, from a start that the seed fixes.
     """
     dim = len(covariance_DD)
     num_wanted = min(num_components, dim)

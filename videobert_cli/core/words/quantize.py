@@ -18,7 +18,8 @@ from videobert_cli.errors import CodebookMismatchError, InputError
 
 # Shapes: T clips of one video, N clips of many, D feature.
 
-# Videos are assigned together up to so many clips: the deep levels of the tree then get products worth starting.
+# Videos are assigned together up to so many clips: the deep levels of the tree then get products worth
+# starting.
 _BLOCK_NUM_CLIPS = 16_384
 
 
@@ -26,12 +27,12 @@ class VideoFeatures(Protocol):
     """One video's features (T, D) and when its clips start (T,), in seconds from the first frame."""
 
     @property
-    def features_TD(self) -> np.ndarray:
+    def features_TD(self) -> np.ndarray:  # noqa: N802 - a shape suffix
         """Float16 or float32."""
         ...
 
     @property
-    def clip_start_seconds_T(self) -> np.ndarray:
+    def clip_start_seconds_T(self) -> np.ndarray:  # noqa: N802 - a shape suffix
         """Ascending."""
         ...
 
@@ -88,8 +89,8 @@ def quantize_features(
 ) -> QuantizeReport:
     """Fit the codebook on the training videos, give every video its words, and write both artifacts.
 
-    The order of the ids is of no account: they are sorted, so equal features give equal bytes. All training features
-    are held in memory, as float16 and once more as the float32 that the tree is fitted on.
+    The order of the ids is of no account: they are sorted, so equal features give equal bytes. All training
+    features are held in memory, as float16 and once more as the float32 that the tree is fitted on.
 
     Args:
         store: The features.

@@ -73,7 +73,8 @@ class WordTable:
         """Add a video's words.
 
         Raises:
-            InputError: The video is there already, the two arrays differ in length, or a word is not in the codebook.
+            InputError: The video is there already, the two arrays differ in length, or a word is not in the
+            codebook.
         """
         if video_id in self._words:
             raise InputError(f"video {video_id!r} is in the table already")

@@ -13,8 +13,8 @@ import torch
 # Shapes: N points, D feature after the projection, M nodes of a level, R those of them in use, P nodes of the
 # level above in use, K children of one node in use, A ambiguous points.
 
-# Share of the terms of a score below which a difference of two scores is rounding. Products of lower precision
-# than float32 (TF32, bfloat16), which a caller may have allowed, round a thousand times coarser.
+# Share of the terms of a score below which a difference of two scores is rounding. Products of lower
+# precision than float32 (TF32, bfloat16), which a caller may have allowed, round a thousand times coarser.
 _ROUNDING = {"highest": 1e-5}
 _COARSE_ROUNDING = 1e-2
 _EXACT_BLOCK_ELEMENTS = 1 << 23
@@ -24,9 +24,9 @@ _EXACT_BLOCK_ELEMENTS = 1 << 23
 class Level:
     """One level: node m is child `m % branching` of node `m // branching` above.
 
-    `counts_M` int64, training points of each node; `centroids_RD` float32, those of the nodes in use, in order of
-    their ids; `inertia` the sum of squared distances of the training points. A node without training points is
-    dead: it keeps its id, and no point is ever assigned to it.
+    `counts_M` int64, training points of each node; `centroids_RD` float32, those of the nodes in use, in
+    order of their ids; `inertia` the sum of squared distances of the training points. A node without training
+    points is dead: it keeps its id, and no point is ever assigned to it.
     """
 
     counts_M: torch.Tensor
@@ -43,8 +43,8 @@ class Level:
 class Step:
     """A level made ready for descent: centroids relative to their parent's, in the order of `Level.centroids_RD`.
 
-    Relative, because float32 then spends its digits on what tells the children of one node apart. `first_P1` is
-    where each parent's children begin, and one end more.
+    Relative, because float32 then spends its digits on what tells the children of one node apart. `first_P1`
+    is where each parent's children begin, and one end more.
     """
 
     nodes_R: torch.Tensor
@@ -59,7 +59,8 @@ def descent(levels: tuple[Level, ...], *, branching: int) -> tuple[Step, ...]:
     """Return the steps from the root to the leaves."""
     above = (None, *levels[:-1])
     return tuple(
-        make_step(level, above=before, branching=branching) for level, before in zip(levels, above, strict=True)
+        make_step(level, above=before, branching=branching)
+        for level, before in zip(levels, above, strict=True)
     )
 
 
@@ -100,7 +101,10 @@ def take_step(points_ND: torch.Tensor, rows_N: torch.Tensor, *, step: Step) -> t
     for parent, count in zip(parents, counts, strict=True):
         first, stop = step.first_P1[parent], step.first_P1[parent + 1]
         scores_NK[start : start + count, : stop - first] = torch.addmm(
-            step.lengths_R[first:stop], local_ND[start : start + count], step.relative_RD[first:stop].T, alpha=-2
+            step.lengths_R[first:stop],
+            local_ND[start : start + count],
+            step.relative_RD[first:stop].T,
+            alpha=-2,
         )
         start += count
     child_N = _decided(scores_NK, local_ND, parents_N=parents_N, step=step)

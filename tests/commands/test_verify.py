@@ -1,0 +1,57 @@
+"""`videobert verify`: what is whole is listed, what is damaged is named, all of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from videobert_cli.artifacts import publish_bytes, seal
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Path:
+    for name in ("a.bin", "b.bin"):
+        publish_bytes(tmp_path / "run" / "store" / name, name.encode() * 100)
+    seal(tmp_path / "run" / "store", kind="features")
+    return tmp_path / "run" / "store"
+
+
+def test_a_whole_artifact_is_listed(invoke, artifact: Path) -> None:
+    outcome = invoke("verify", artifact.parent)
+    assert outcome.exit_code == 0
+    assert outcome.out.split()[:2] == ["ok", "features"]
+    assert outcome.out.rstrip().endswith(str(artifact))
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "delete", "manifest"])
+def test_p32_damage_is_named(invoke, artifact: Path, harm: str) -> None:
+    victim = artifact / ("manifest.json" if harm == "manifest" else "b.bin")
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 2] ^= 4
+    if harm == "delete":
+        victim.unlink()
+    elif harm == "manifest":
+        victim.write_text("{")
+    else:
+        victim.write_bytes(data if harm == "flip" else data[:50])
+    outcome = invoke("verify", artifact.parent)
+    assert outcome.exit_code == 3
+    assert str(victim) in outcome.err
+    assert len(outcome.error_lines) >= 2
+
+
+def test_all_damaged_files_are_named_also_in_json(invoke, artifact: Path) -> None:
+    for name in ("a.bin", "b.bin"):
+        (artifact / name).write_bytes(b"x")
+    document = json.loads(invoke("verify", artifact, "--json").out)
+    assert document["exit_code"] == 3
+    assert all(name in document["error"]["what"] for name in ("a.bin has 1 bytes", "b.bin has 1 bytes"))
+
+
+def test_p34_an_artifact_of_a_newer_format_asks_for_an_upgrade(invoke, artifact: Path) -> None:
+    manifest = artifact / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"format_version": 1', '"format_version": 999'))
+    outcome = invoke("verify", artifact)
+    assert outcome.exit_code == 3
+    assert "newer than this videobert knows" in outcome.error_lines[0]
+    assert outcome.error_lines[2] == "  fix: pip install --upgrade videobert-cli"

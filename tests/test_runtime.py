@@ -1,0 +1,113 @@
+"""Seeds are the same everywhere, devices exist or are refused, and a stop request says what it stands for."""
+
+import signal
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from videobert_cli import runtime
+from videobert_cli.errors import InterruptedRunError, KeyboardStopError, UsageError
+
+PARTS = st.lists(st.integers(0, 1000) | st.text("abc/é", max_size=4), min_size=1, max_size=4)
+
+
+def test_a_derived_seed_is_the_same_on_every_machine_and_version():
+    assert runtime.derive_seed(0, "mask", 3, "v1") == 8154519344855365035
+
+
+@given(PARTS, PARTS)
+def test_different_parts_give_different_seeds(one, other):
+    seeds = runtime.derive_seed(*one), runtime.derive_seed(*other)
+    assert (seeds[0] == seeds[1]) == ([*map(str, one)] == [*map(str, other)])
+    assert all(0 <= seed < 1 << 63 for seed in seeds)
+
+
+def test_auto_and_cpu_are_devices_of_this_machine():
+    assert runtime.pick_device("cpu") == torch.device("cpu")
+    assert runtime.pick_device("auto").type in {"cpu", "cuda"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gpu", "no device called 'gpu'"),
+        ("", "no device called ''"),
+        ("cuda:99", "'cuda:99' is not on this machine"),
+        ("meta", "of a kind that videobert does not run on"),
+    ],
+)
+def test_a_device_that_is_not_there_is_a_usage_error(name, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        runtime.pick_device(name)
+    assert caught.value.at == "--device"
+    assert "cpu" in caught.value.fix
+
+
+def test_bfloat16_is_a_yes_or_no():
+    assert runtime.has_bfloat16_units(torch.device("cpu")) in {True, False}
+    assert runtime.has_bfloat16_units(torch.device("mps")) is False
+
+
+def test_a_stop_request_is_silent_until_a_signal_comes():
+    stop = runtime.StopRequest()
+    stop.raise_if_requested("nothing")
+    assert not stop.requested
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "code"),
+    [
+        (signal.SIGINT, KeyboardStopError, 130),
+        (signal.SIGTERM, InterruptedRunError, 75),
+        (signal.SIGUSR1, InterruptedRunError, 75),
+    ],
+)
+def test_each_signal_has_its_error(number, kind, code):
+    stop = runtime.StopRequest()
+    stop.request(number)
+    assert stop.requested
+    with pytest.raises(kind, match=f"stopped by {number.name}: saved step 3") as caught:
+        stop.raise_if_requested("saved step 3")
+    assert caught.value.exit_code == code
+    assert type(caught.value) is kind
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize(
+    ("files", "commit"),
+    [
+        ({"HEAD": COMMIT}, COMMIT),
+        ({"HEAD": "ref: refs/heads/main", "refs/heads/main": COMMIT}, COMMIT),
+        (
+            {
+                "HEAD": "ref: refs/heads/main",
+                "packed-refs": f"# pack-refs with: peeled\n{COMMIT} refs/heads/main\n",
+            },
+            COMMIT,
+        ),
+        (
+            {"HEAD": "ref: refs/heads/main", "packed-refs": f"{COMMIT} refs/heads/other/refs/heads/mainly\n"},
+            None,
+        ),
+        ({"HEAD": "ref: refs/heads/main"}, None),
+    ],
+    ids=["detached", "branch", "packed", "packed other", "no commit yet"],
+)
+def test_the_environment_names_the_commit(tmp_path, monkeypatch, files, commit):
+    for name, text in files.items():
+        (tmp_path / ".git" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / ".git" / name).write_text(text + "\n")
+    (tmp_path / "deep").mkdir()
+    monkeypatch.chdir(tmp_path / "deep")
+    environment = runtime.environment(seed=3, device="cpu")
+    assert environment["git_commit"] == commit
+    assert environment["seed"] == 3
+    assert environment["packages"]["torch"] == torch.__version__
+
+
+def test_the_version_is_known():
+    assert runtime.package_version()[0].isdigit()

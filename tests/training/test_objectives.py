@@ -1,0 +1,209 @@
+"""The jobs: weighted losses, counts that add up, every segment once an epoch, and where a model starts."""
+
+import numpy as np
+import pytest
+import torch
+from training_samples import (
+    CONFIG,
+    NUM_TEXT,
+    NUM_WORDS,
+    VOCABULARY,
+    make_loop,
+    pretraining_job,
+    sequences,
+    weights,
+)
+
+from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
+from videobert_cli.core.model.config import VideoBERTConfig
+from videobert_cli.core.model.options import ModelOptions
+from videobert_cli.core.sequences.packing import pack
+from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
+from videobert_cli.core.training.objectives import ClassificationJob
+from videobert_cli.core.training.options import LossWeights
+from videobert_cli.core.training.pretrain import start_model
+from videobert_cli.core.words.codebook import fit_codebook
+from videobert_cli.core.words.options import QuantizeOptions
+from videobert_cli.errors import CodebookMismatchError, UsageError
+
+
+def test_the_loss_is_the_weighted_sum_of_the_three():
+    jobs = {
+        name: pretraining_job(weights=LossWeights(**{"text": 0, "video": 0, "alignment": 0, **losses}))
+        for name, losses in {
+            "text": {"text": 1},
+            "video": {"video": 1},
+            "alignment": {"alignment": 1},
+        }.items()
+    }
+    together = pretraining_job(weights=LossWeights(text=2, video=0.5, alignment=3))
+    for job in (*jobs.values(), together):
+        job.model.eval()
+    parts = {name: float(job.step(3).loss) for name, job in jobs.items()}
+    expected = 2 * parts["text"] + 0.5 * parts["video"] + 3 * parts["alignment"]
+    assert float(together.step(3).loss) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_step_is_a_function_of_its_number():
+    one, other = pretraining_job(), pretraining_job()
+    for job in (one, other):
+        job.model.eval()
+    losses = [float(one.step(step).loss) for step in range(4)]
+    assert [float(other.step(step).loss) for step in (3, 1, 0, 2)] == [losses[n] for n in (3, 1, 0, 2)]
+    assert len(set(losses)) == 4
+
+
+def test_metrics_name_only_what_the_batch_asked_for():
+    job = pretraining_job(
+        samples=sequences(2, seed=1, text_only_share=1, video_only_share=0, video_text_share=0)
+    )
+    metrics = job.step(0).metrics
+    assert set(metrics) == {"text_loss", "text_accuracy"}
+
+
+def test_a_batch_with_nothing_to_predict_still_has_a_gradient(tmp_path):
+    """One short sentence with no mask: the loss is 0, and the loop must go on."""
+    rare = sequences(1, seed=1, mask_fraction=0.001, video_text_share=0)
+    job = pretraining_job(samples=rare, held_out=None, batch_num_sequences=1)
+    job.model.eval()
+    report = job.step(0)
+    assert float(report.loss) == 0
+    assert report.metrics == {}
+    result = make_loop(job, tmp_path, num_steps=2).run()
+    assert result.num_steps == 2
+
+
+def test_held_out_numbers_are_means_over_all_that_was_asked():
+    held_out = sequences(2, seed=2)
+    job = pretraining_job(held_out=held_out, batch_num_sequences=4, validate_num_batches=3)
+    job.model.eval()
+    with torch.no_grad():
+        found = job.validate()
+        whole = job.model(pack([held_out.sequence(number) for number in range(12)]))
+    for name in ("text", "visual", "alignment"):
+        assert found[f"{name}_loss"] == pytest.approx(float(getattr(whole, f"{name}_loss")), rel=1e-5)
+        share = float(getattr(whole, f"num_{name}_correct")) / float(getattr(whole, f"num_{name}"))
+        assert found[f"{name}_accuracy"] == pytest.approx(share)
+    total = found["text_loss"] + found["visual_loss"] + 0.5 * found["alignment_loss"]
+    assert found["loss"] == pytest.approx(total)
+
+
+def test_nothing_held_out_is_no_measure():
+    assert pretraining_job(held_out=None).validate() == {}
+
+
+# --- classification ---
+
+
+def classification_job(num_segments=10, *, max_subsampling=1, length=6, batch_num_sequences=4):
+    config = VideoBERTConfig(**{**vars(CONFIG), "id2label": {0: "cut", 1: "stir"}})
+    generator = np.random.default_rng(0)
+    words = [generator.integers(NUM_TEXT + 1, NUM_TEXT + 1 + NUM_WORDS, length) for _ in range(num_segments)]
+    classes = [number % 2 for number in range(num_segments)]
+    return ClassificationJob(
+        VideoBERTForSequenceClassification(config, seed=0),
+        train=(words, classes),
+        held_out=(words[:7], classes[:7]),
+        vocabulary=VOCABULARY,
+        batch_num_sequences=batch_num_sequences,
+        max_subsampling=max_subsampling,
+        seed=3,
+    )
+
+
+def test_an_epoch_has_every_segment_once_and_the_next_another_order():
+    job = classification_job()
+    epochs = [[job._segment_at(10 * epoch + n) for n in range(10)] for epoch in range(2)]
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert epochs[0] != epochs[1]
+    assert [classification_job()._segment_at(n) for n in (13, 2)] == [epochs[1][3], epochs[0][2]]
+
+
+def test_held_out_scores_do_not_depend_on_the_batch():
+    found = [classification_job(batch_num_sequences=size) for size in (1, 3, 7, 100)]
+    for job in found:
+        job.model.eval()
+    with torch.no_grad():
+        scores = [job.validate() for job in found]
+    assert all(score["loss"] == pytest.approx(scores[0]["loss"], rel=1e-5) for score in scores)
+    assert {score["accuracy"] for score in scores} == {scores[0]["accuracy"]}
+
+
+def test_a_segment_longer_than_the_model_is_cut():
+    job = classification_job(length=500, batch_num_sequences=2)
+    assert np.isfinite(float(job.step(0).loss.detach()))
+    assert np.isfinite(job.validate()["loss"])
+
+
+def test_subsampled_segments_keep_two_words():
+    job = classification_job(length=3, max_subsampling=5)
+    for step in range(30):
+        assert np.isfinite(float(job.step(step).loss.detach()))
+
+
+def test_a_classifier_learns_what_is_to_be_learned(tmp_path):
+    job = classification_job()
+    make_loop(job, tmp_path, num_steps=60, validate_every_steps=30, batch_num_sequences=10).run()
+    assert job.validate()["accuracy"] == 1.0
+
+
+def test_a_classification_run_resumes_exactly(tmp_path):
+    whole, broken, rest = (classification_job(max_subsampling=3) for _ in range(3))
+    make_loop(whole, tmp_path / "whole").run()
+    make_loop(broken, tmp_path / "broken", num_steps=8, optimizer=CONSTANT).run()
+    make_loop(rest, tmp_path / "broken", optimizer=CONSTANT).run()
+    make_loop(again := classification_job(max_subsampling=3), tmp_path / "again", optimizer=CONSTANT).run()
+    assert weights(rest.model) == weights(again.model)
+    assert weights(whole.model) != weights(again.model)
+
+
+from videobert_cli.core.training.options import OptimizerOptions  # noqa: E402
+
+CONSTANT = OptimizerOptions(learning_rate=1e-2, schedule="constant")
+
+
+# --- where a model starts ---
+
+TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cut", "the"]
+SMALL = ModelOptions(num_layers=1, hidden_size=32, num_attention_heads=2, intermediate_size=48)
+
+
+@pytest.fixture(scope="module")
+def codebook():
+    features_ND = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
+    return fit_codebook(
+        features_ND,
+        options=QuantizeOptions(branching=2, num_levels=2),
+        parts=(6,),
+        fingerprint={"backbone": "test"},
+        seed=0,
+        device=torch.device("cpu"),
+    )
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return VideoBERTTokenizer.from_vocabulary(TOKENS, num_words=4)
+
+
+def test_a_model_from_scratch_has_a_position_for_every_token(codebook, tokenizer):
+    start = {"tokenizer": tokenizer, "codebook": codebook, "seed": 0}
+    assert start_model(SMALL, **start).config.max_position_embeddings == 512
+    assert start_model(SMALL, **start, max_num_tokens=16).config.max_position_embeddings == 512
+    long = start_model(SMALL, **start, max_num_tokens=700).config
+    assert (long.max_position_embeddings, long.num_visual_words, long.vocab_size) == (700, 4, 7)
+
+
+def test_an_earlier_model_goes_on_where_codebook_vocabulary_and_length_fit(codebook, tokenizer, tmp_path):
+    model = start_model(SMALL, tokenizer=tokenizer, codebook=codebook, seed=5)
+    model.save_pretrained(tmp_path)
+    options = SMALL.model_copy(update={"init": tmp_path})
+    start = {"codebook": codebook, "seed": 0}
+    again = start_model(options, **start, tokenizer=tokenizer)
+    assert weights(again) == weights(model)
+    with pytest.raises(UsageError, match="up to 513 tokens, the model has 512 positions") as caught:
+        start_model(options, **start, tokenizer=tokenizer, max_num_tokens=513)
+    assert caught.value.fix.endswith("max_num_tokens=512")
+    other = VideoBERTTokenizer.from_vocabulary([*TOKENS, "onion"], num_words=4)
+    with pytest.raises(CodebookMismatchError, match="4 visual words and 7 text tokens, this run 4 and 8"):
+        start_model(options, **start, tokenizer=other)

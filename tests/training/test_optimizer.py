@@ -1,0 +1,103 @@
+"""AdamW's two groups, and the rate as a function of the step."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from training_samples import CONFIG
+
+from videobert_cli.core.model.init import new_model
+from videobert_cli.core.training.optimizer import (
+    build_optimizer,
+    learning_rate,
+    optimizer_tensors,
+    restore_optimizer,
+    set_learning_rate,
+)
+from videobert_cli.core.training.options import OptimizerOptions
+
+SCHEDULES = st.sampled_from(["linear", "cosine", "constant"])
+
+
+def groups(model, **options):
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    optimizer = build_optimizer(model, options=OptimizerOptions(**options))
+    return {
+        group["weight_decay"]: {names[id(parameter)] for parameter in group["params"]}
+        for group in optimizer.param_groups
+    }
+
+
+def test_norms_biases_and_the_glues_single_row_are_not_decayed():
+    model = new_model(CONFIG, seed=0)
+    found = groups(model, weight_decay=0.3)
+    assert set(found) == {0.3, 0.0}
+    assert "bert.embeddings.glue_embedding" in found[0.0]
+    assert all(name.endswith(("bias", "glue_embedding")) or "LayerNorm" in name for name in found[0.0])
+    assert all(name.endswith("weight") and "LayerNorm" not in name for name in found[0.3])
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert found[0.0] | found[0.3] == trained
+    assert not found[0.0] & found[0.3]
+
+
+def test_frozen_rows_are_in_no_group():
+    found = groups(new_model(CONFIG, seed=0))
+    assert "bert.embeddings.visual_embeddings.weight" not in set().union(*found.values())
+
+
+def test_decay_pulls_matrices_alone():
+    model = torch.nn.Linear(3, 2)
+    before = model.weight.detach().clone(), model.bias.detach().clone()
+    optimizer = build_optimizer(model, options=OptimizerOptions(learning_rate=0.1, weight_decay=0.5))
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    assert torch.allclose(model.weight, before[0] * 0.95)
+    assert torch.equal(model.bias, before[1])
+
+
+@given(num_steps=st.integers(1, 200), warmup=st.floats(0, 0.9), schedule=SCHEDULES, peak=st.floats(1e-6, 1.0))
+def test_the_rate_rises_to_its_peak_and_never_grows_again(num_steps, warmup, schedule, peak):
+    options = OptimizerOptions(learning_rate=peak, warmup_fraction=warmup, schedule=schedule)
+    rates = [learning_rate(step, num_steps=num_steps, options=options) for step in range(num_steps)]
+    top = rates.index(max(rates))
+    assert all(0 < rate <= peak * (1 + 1e-12) for rate in rates)
+    assert rates[:top] == sorted(rates[:top])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert max(rates) == pytest.approx(peak)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("linear", [0.5, 1, 1, 0.75, 0.5, 0.25]),
+        ("cosine", [0.5, 1, 1, 0.853553, 0.5, 0.146447]),
+        ("constant", [0.5, 1, 1, 1, 1, 1]),
+    ],
+)
+def test_schedules_by_hand(schedule, expected):
+    options = OptimizerOptions(learning_rate=1.0, warmup_fraction=1 / 3, schedule=schedule)
+    assert [learning_rate(step, num_steps=6, options=options) for step in range(6)] == pytest.approx(
+        expected, abs=1e-6
+    )
+
+
+def test_all_groups_get_the_rate():
+    optimizer = build_optimizer(new_model(CONFIG, seed=0), options=OptimizerOptions())
+    set_learning_rate(optimizer, 0.25)
+    assert {group["lr"] for group in optimizer.param_groups} == {0.25}
+
+
+def test_the_state_comes_back_under_names():
+    model = torch.nn.Linear(3, 2)
+    optimizer = build_optimizer(model, options=OptimizerOptions(learning_rate=0.1))
+    model(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    tensors = optimizer_tensors(model, optimizer)
+    assert set(tensors) == {
+        f"{moment}/{name}" for moment in ("step", "exp_avg", "exp_avg_sq") for name in ("weight", "bias")
+    }
+    fresh = build_optimizer(model, options=OptimizerOptions(learning_rate=0.1))
+    restore_optimizer(model, fresh, tensors)
+    assert optimizer_tensors(model, fresh).keys() == tensors.keys()
+    assert fresh.state[model.weight]["step"].device.type == "cpu"

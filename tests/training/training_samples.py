@@ -1,0 +1,149 @@
+"""Tiny jobs for the training tests: the real model on a small corpus, and one parameter with a scripted measure."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from videobert_cli.core.model.config import VideoBERTConfig
+from videobert_cli.core.model.init import new_model
+from videobert_cli.core.sequences.dataset import Document, PretrainingSamples
+from videobert_cli.core.sequences.joint import JointVocabulary
+from videobert_cli.core.sequences.options import SequenceOptions
+from videobert_cli.core.sequences.segments import ClipSpan
+from videobert_cli.core.training.loop import LoopEvents, StepReport, TrainingLoop
+from videobert_cli.core.training.objectives import PretrainingJob
+from videobert_cli.core.training.options import LoopOptions, LossWeights, OptimizerOptions
+from videobert_cli.runtime import StopRequest
+
+NUM_TEXT, NUM_WORDS = 30, 16
+VOCABULARY = JointVocabulary(
+    cls_id=2,
+    sep_id=3,
+    mask_id=4,
+    glue_id=NUM_TEXT,
+    text_ids=np.arange(5, NUM_TEXT),
+    visual_ids=np.arange(NUM_TEXT + 1, NUM_TEXT + 1 + NUM_WORDS),
+)
+CONFIG = VideoBERTConfig(
+    vocab_size=NUM_TEXT,
+    num_visual_words=NUM_WORDS,
+    visual_embedding_size=8,
+    hidden_size=32,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=48,
+    max_position_embeddings=64,
+)
+LOOP = {
+    "num_steps": 12,
+    "batch_num_sequences": 4,
+    "precision": "float32",
+    "log_every_steps": 3,
+    "validate_every_steps": 4,
+    "validate_num_batches": 2,
+    "save_every_steps": 4,
+}
+OPTIMIZER = OptimizerOptions(learning_rate=1e-2, warmup_fraction=0.2, schedule="cosine")
+
+
+class Killed(Exception):
+    """Stands for kill -9: nothing of the process is used afterwards."""
+
+
+def corpus(num_videos, *, seed):
+    generator = np.random.default_rng(seed)
+    return [
+        Document(
+            id=f"v{seed}-{number}",
+            words_T=generator.integers(NUM_TEXT + 1, NUM_TEXT + 1 + NUM_WORDS, 12),
+            sentences=tuple(generator.integers(5, NUM_TEXT, 5) for _ in range(4)),
+            spans=tuple(ClipSpan(first=3 * n, stop=3 * n + 3) for n in range(4)),
+        )
+        for number in range(num_videos)
+    ]
+
+
+def sequences(num_videos, *, seed, **options):
+    return PretrainingSamples(
+        corpus(num_videos, seed=seed), options=SequenceOptions(**options), vocabulary=VOCABULARY, seed=seed
+    )
+
+
+def pretraining_job(**changes):
+    """The real job, with dropout; what a new process would build."""
+    arguments = {
+        "samples": sequences(6, seed=1),
+        "held_out": sequences(2, seed=2),
+        "weights": LossWeights(alignment=0.5),
+        "batch_num_sequences": LOOP["batch_num_sequences"],
+        "validate_num_batches": LOOP["validate_num_batches"],
+    }
+    return PretrainingJob(new_model(CONFIG, seed=0), **{**arguments, **changes})
+
+
+class ScriptedJob:
+    """One parameter that moves by the rate each step; held-out losses as told, in order."""
+
+    def __init__(self, held_out_losses=(), *, losses=None):
+        self.model = nn.Linear(1, 1, bias=False)
+        nn.init.ones_(self.model.weight)
+        self.held_out_losses = list(held_out_losses)
+        self.losses = losses or {}
+        self.weights_at_validation = []
+
+    def step(self, step):
+        factor = self.losses.get(step, 1.0)
+        return StepReport(loss=self.model.weight.sum() * factor, metrics={})
+
+    def validate(self):
+        if not self.held_out_losses:
+            return {}
+        self.weights_at_validation.append(float(self.model.weight))
+        return {"loss": self.held_out_losses.pop(0)}
+
+
+class Interrupting:
+    """A job that asks for a stop in step `stop_at`, and dies in step or validation number `kill_at`."""
+
+    def __init__(self, job, *, stop=None, stop_at=None, kill_at=None, kill_in_validation=None):
+        self._job = job
+        self._stop = stop
+        self._stop_at = stop_at
+        self._kill_at = kill_at
+        self._kill_in_validation = kill_in_validation
+        self._num_validations = 0
+
+    @property
+    def model(self):
+        return self._job.model
+
+    def step(self, step):
+        if step == self._kill_at:
+            raise Killed
+        if step == self._stop_at:
+            self._stop.request(15)
+        return self._job.step(step)
+
+    def validate(self):
+        if self._num_validations == self._kill_in_validation:
+            raise Killed
+        self._num_validations += 1
+        return self._job.validate()
+
+
+def make_loop(job, directory, *, stop=None, messages=None, progress=None, optimizer=OPTIMIZER, **options):
+    messages, progress = ([] if messages is None else messages), ([] if progress is None else progress)
+    return TrainingLoop(
+        job,
+        loop=LoopOptions(**{**LOOP, **options}),
+        optimizer=optimizer,
+        directory=directory,
+        seed=7,
+        device=torch.device("cpu"),
+        stop=stop or StopRequest(),
+        events=LoopEvents(on_progress=progress.append, on_message=messages.append),
+    )
+
+
+def weights(model):
+    return {name: tensor.numpy().tobytes() for name, tensor in model.state_dict().items()}
