@@ -50,7 +50,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
 
 @pytest.fixture(scope="session")
 def short_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A video of two seconds: H.264, 128 x 96, 10 frames a second."""
+    """A video of 3.2 seconds, two clips: H.264, 128 x 96, 10 frames a second."""
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     write_clip(path)
     return path

@@ -109,7 +109,7 @@ class FinishedRun:
         return target
 
 
-def write_clip(path: Path, *, num_frames: int = 20) -> None:
+def write_clip(path: Path, *, num_frames: int = 32) -> None:
     """Write a small video with a square that moves."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10, options={"preset": "ultrafast"})

@@ -22,7 +22,7 @@ from videobert_cli.errors import ResourceError
 def test_p49_printable_text_has_no_control_character(text: str) -> None:
     shown = printable(text)
     assert all(char == "\n" or char.isprintable() for char in shown)
-    assert shown.encode()
+    shown.encode("utf-8", "strict")
     assert "\n" not in one_line(text)
 
 

@@ -25,7 +25,7 @@ from videobert_cli.core.sequences.dataset import SampleId
 from videobert_cli.core.sequences.packing import NO_LABEL
 from videobert_cli.errors import InputError
 
-FREE = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FREE = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def same(one, other):

@@ -49,7 +49,7 @@ def test_an_empty_side_has_nothing_to_mask():
 
 @pytest.mark.parametrize("length", [1, 2, 3, 5, 7])
 def test_the_rate_is_exact_on_average_however_short_the_sequence_is(length):
-    num_trials = 6000
+    num_trials = 3000
     num_chosen = sum(
         (masked(range(100, 100 + length), seed=seed).labels_S != NO_LOSS).sum() for seed in range(num_trials)
     )
@@ -61,7 +61,7 @@ def test_the_rate_is_exact_on_average_however_short_the_sequence_is(length):
 
 
 def test_every_position_is_chosen_equally_often():
-    counts = sum((masked(range(100, 110), seed=seed).labels_S != NO_LOSS).astype(int) for seed in range(8000))
+    counts = sum((masked(range(100, 110), seed=seed).labels_S != NO_LOSS).astype(int) for seed in range(4000))
     expected = counts.sum() / 10
     chi_square = ((counts - expected) ** 2 / expected).sum()
     assert chi_square < 27.9  # 9 degrees of freedom, p = 0.001

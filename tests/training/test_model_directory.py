@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from videobert_cli.artifacts import verify
+from videobert_cli.artifacts import read_manifest, seal, verify
 from videobert_cli.core.features.backbones import load_backbone
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
@@ -18,7 +18,7 @@ from videobert_cli.core.training.model_directory import ModelParts, Questions, l
 from videobert_cli.core.training.pretrain import start_model
 from videobert_cli.core.words.codebook import fit_codebook
 from videobert_cli.core.words.options import QuantizeOptions
-from videobert_cli.errors import ArtifactError
+from videobert_cli.errors import ArtifactError, ResourceError
 
 CPU = torch.device("cpu")
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cut", "the", "onion"]
@@ -105,7 +105,7 @@ def test_publishing_again_replaces_and_a_failure_keeps_the_old(published, copy):
     _, arguments, model = published
     before = sorted(path.name for path in copy.iterdir())
     broken = ModelParts(**{**vars(arguments["parts"]), "codebook": copy / "nowhere"})
-    with pytest.raises(Exception, match="nowhere"):
+    with pytest.raises(ResourceError, match="No such file"):
         publish_model(copy, model, **{**arguments, "parts": broken})
     assert verify(copy) == []
     publish_model(copy, model, **arguments)
@@ -152,8 +152,6 @@ def test_an_unknown_architecture_is_refused_not_imported(published, tmp_path):
     _, arguments, model = published
     publish_model(tmp_path / "m", model, **arguments)
     config = json.loads((tmp_path / "m" / "config.json").read_text())
-    from videobert_cli.artifacts import read_manifest, seal
-
     (tmp_path / "m" / "config.json").write_text(json.dumps(config | {"architectures": ["os.system"]}))
     seal(tmp_path / "m", kind=read_manifest(tmp_path / "m").kind)
     with pytest.raises(ArtifactError, match=r"architecture 'os\.system', not one of VideoBERTForPreTraining"):

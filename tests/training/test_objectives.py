@@ -20,11 +20,13 @@ from videobert_cli.core.model.options import ModelOptions
 from videobert_cli.core.sequences.packing import pack
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.training.objectives import ClassificationJob
-from videobert_cli.core.training.options import LossWeights
+from videobert_cli.core.training.options import LossWeights, OptimizerOptions
 from videobert_cli.core.training.pretrain import start_model
 from videobert_cli.core.words.codebook import fit_codebook
 from videobert_cli.core.words.options import QuantizeOptions
 from videobert_cli.errors import CodebookMismatchError, UsageError
+
+CONSTANT = OptimizerOptions(learning_rate=1e-2, schedule="constant")
 
 
 def test_the_loss_is_the_weighted_sum_of_the_three():
@@ -39,17 +41,17 @@ def test_the_loss_is_the_weighted_sum_of_the_three():
     together = pretraining_job(weights=LossWeights(text=2, video=0.5, alignment=3))
     for job in (*jobs.values(), together):
         job.model.eval()
-    parts = {name: float(job.step(3).loss) for name, job in jobs.items()}
+    parts = {name: job.step(3).loss.item() for name, job in jobs.items()}
     expected = 2 * parts["text"] + 0.5 * parts["video"] + 3 * parts["alignment"]
-    assert float(together.step(3).loss) == pytest.approx(expected, rel=1e-6)
+    assert together.step(3).loss.item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_step_is_a_function_of_its_number():
     one, other = pretraining_job(), pretraining_job()
     for job in (one, other):
         job.model.eval()
-    losses = [float(one.step(step).loss) for step in range(4)]
-    assert [float(other.step(step).loss) for step in (3, 1, 0, 2)] == [losses[n] for n in (3, 1, 0, 2)]
+    losses = [one.step(step).loss.item() for step in range(4)]
+    assert [other.step(step).loss.item() for step in (3, 1, 0, 2)] == [losses[n] for n in (3, 1, 0, 2)]
     assert len(set(losses)) == 4
 
 
@@ -67,7 +69,7 @@ def test_a_batch_with_nothing_to_predict_still_has_a_gradient(tmp_path):
     job = pretraining_job(samples=rare, held_out=None, batch_num_sequences=1)
     job.model.eval()
     report = job.step(0)
-    assert float(report.loss) == 0
+    assert report.loss.item() == 0
     assert report.metrics == {}
     result = make_loop(job, tmp_path, num_steps=2).run()
     assert result.num_steps == 2
@@ -132,7 +134,8 @@ def test_held_out_scores_do_not_depend_on_the_batch():
 def test_a_segment_longer_than_the_model_is_cut():
     job = classification_job(length=500, batch_num_sequences=2)
     assert np.isfinite(float(job.step(0).loss.detach()))
-    assert np.isfinite(job.validate()["loss"])
+    with torch.no_grad():
+        assert np.isfinite(job.validate()["loss"])
 
 
 def test_subsampled_segments_keep_two_words():
@@ -143,7 +146,7 @@ def test_subsampled_segments_keep_two_words():
 
 def test_a_classifier_learns_what_is_to_be_learned(tmp_path):
     job = classification_job()
-    make_loop(job, tmp_path, num_steps=60, validate_every_steps=30, batch_num_sequences=10).run()
+    make_loop(job, tmp_path, num_steps=40, validate_every_steps=20, batch_num_sequences=10).run()
     assert job.validate()["accuracy"] == 1.0
 
 
@@ -155,11 +158,6 @@ def test_a_classification_run_resumes_exactly(tmp_path):
     make_loop(again := classification_job(max_subsampling=3), tmp_path / "again", optimizer=CONSTANT).run()
     assert weights(rest.model) == weights(again.model)
     assert weights(whole.model) != weights(again.model)
-
-
-from videobert_cli.core.training.options import OptimizerOptions  # noqa: E402
-
-CONSTANT = OptimizerOptions(learning_rate=1e-2, schedule="constant")
 
 
 # --- where a model starts ---

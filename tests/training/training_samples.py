@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+import xxhash
 from torch import nn
 
 from videobert_cli.core.model.config import VideoBERTConfig
@@ -46,7 +47,7 @@ LOOP = {
 OPTIMIZER = OptimizerOptions(learning_rate=1e-2, warmup_fraction=0.2, schedule="cosine")
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for kill -9: nothing of the process is used afterwards."""
 
 
@@ -98,7 +99,7 @@ class ScriptedJob:
     def validate(self):
         if not self.held_out_losses:
             return {}
-        self.weights_at_validation.append(float(self.model.weight))
+        self.weights_at_validation.append(self.model.weight.item())
         return {"loss": self.held_out_losses.pop(0)}
 
 
@@ -119,14 +120,14 @@ class Interrupting:
 
     def step(self, step):
         if step == self._kill_at:
-            raise Killed
+            raise KilledError
         if step == self._stop_at:
             self._stop.request(15)
         return self._job.step(step)
 
     def validate(self):
         if self._num_validations == self._kill_in_validation:
-            raise Killed
+            raise KilledError
         self._num_validations += 1
         return self._job.validate()
 
@@ -146,4 +147,8 @@ def make_loop(job, directory, *, stop=None, messages=None, progress=None, optimi
 
 
 def weights(model):
-    return {name: tensor.numpy().tobytes() for name, tensor in model.state_dict().items()}
+    """Hashes of all tensors, byte for byte."""
+    return {
+        name: xxhash.xxh3_64_hexdigest(tensor.numpy().tobytes())
+        for name, tensor in model.state_dict().items()
+    }

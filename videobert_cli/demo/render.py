@@ -85,7 +85,7 @@ def _render_shot(shot: Shot, step: Step | None, *, kitchen: Kitchen) -> Iterator
         CANVAS_SIZE[0] / 2 - centre[0] * scale + jitter[0],
         CANVAS_SIZE[1] / 2 - centre[1] * scale + jitter[1] * 0.7,
     )
-    stage = Stage(scale=scale, origin=origin)
+    stage = Stage(scale=scale, origin=origin, tilt_degrees=float(rng.normal(0, 3)))
     backdrop = _backdrop(shot, kitchen, stage=stage, rng=rng)
     camera = make_camera(rng, shake_pixels=kitchen.shake_pixels)
     act = None if step is None else _act(step, kitchen)

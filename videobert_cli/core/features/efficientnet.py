@@ -130,7 +130,7 @@ def _fold(conv: Any, norm: Any, *, activation: str) -> _FoldedConvolution:
     folded = nn.Conv2d(
         conv.in_channels,
         conv.out_channels,
-        tuple(weight.shape[2:]),
+        (weight.shape[2], weight.shape[3]),
         stride=tuple(conv.stride),
         padding=right,
         groups=conv.groups,

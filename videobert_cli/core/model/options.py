@@ -21,6 +21,12 @@ class ModelOptions(Options):
     intermediate_size: int = Field(
         default=3072, ge=8, description="Width of the feed-forward layer (BERT-large: 4096)."
     )
+    initializer_range: float = Field(
+        default=0.02,
+        gt=0,
+        le=1,
+        description="Spread of fresh weights (BERT: 0.02, right for widths near 1,000; a width of 200 learns at 0.07).",
+    )
     dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout of hidden states and attention.")
     visual_embeddings: Literal["centroids", "random"] = Field(
         default="centroids",

@@ -279,4 +279,5 @@ class TrainingLoop:
 
 
 def _rounded(metrics: Mapping[str, float]) -> dict[str, float]:
-    return {name: float(f"{value:.6g}") for name, value in metrics.items()}
+    # In the order of their names: the sums of a resumed run come from JSON, whose keys are sorted.
+    return {name: float(f"{metrics[name]:.6g}") for name in sorted(metrics)}

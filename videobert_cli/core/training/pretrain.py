@@ -125,6 +125,7 @@ def start_model(
         "num_hidden_layers": options.num_layers,
         "num_attention_heads": options.num_attention_heads,
         "intermediate_size": options.intermediate_size,
+        "initializer_range": options.initializer_range,
         "pad_token_id": tokenizer.pad_id,
         "vocab_size": tokenizer.num_text_tokens,
         "max_position_embeddings": max(512, max_num_tokens),

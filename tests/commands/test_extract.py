@@ -1,0 +1,75 @@
+"""`videobert extract VIDEO... --out DIR`: features without a recipe."""
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+
+from videobert_cli.core.features.store import FeatureStore
+
+
+@pytest.fixture
+def clips(tmp_path: Path, short_clip: Path) -> Path:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(short_clip, folder / name)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_folder_becomes_a_store_and_a_second_run_changes_nothing(
+    invoke, clips: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "features"
+    first = invoke("extract", clips, "--out", store, "--json")
+    assert json.loads(first.out)["status"] == "done"
+    assert json.loads(first.out)["metrics"] == {
+        "extract.num_videos": 2, "extract.num_clips": 4, "extract.num_failed": 0
+    }  # fmt: skip
+    before = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
+    second = invoke("extract", clips, "--out", store, "--json")
+    assert json.loads(second.out)["status"] == "nothing-to-do"
+    after = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
+    assert {path for path in before | after if before.get(path) != after.get(path)} == set()
+    assert len(FeatureStore.open(store).ids()) == 2
+    assert invoke("verify", store).exit_code == 0
+
+
+@pytest.mark.slow
+def test_p28_a_bad_video_is_quarantined_and_can_be_tried_again(invoke, clips: Path, short_clip: Path) -> None:
+    store, bad = clips.parent / "features", clips / "c.mp4"
+    bad.write_bytes(b"no video")
+    outcome = invoke("extract", clips, "--out", store, "--json")
+    document = json.loads(outcome.out)
+    assert (outcome.exit_code, document["status"]) == (4, "partial")
+    assert document["metrics"]["extract.failed.not-media"] == 1
+    [line] = (store / "quarantine.jsonl").read_text().splitlines()
+    assert json.loads(line)["reason"] == "not-media"
+    shutil.copy(short_clip, bad)
+    again = invoke("extract", clips, "--out", store, "--retry-failed", "--json")
+    assert (again.exit_code, json.loads(again.out)["metrics"]["extract.num_videos"]) == (0, 3)
+
+
+def test_nothing_readable_is_exit_3(invoke, tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    outcome = invoke("extract", tmp_path / "empty.mp4", "--out", tmp_path / "features")
+    assert outcome.exit_code == 3
+    assert outcome.error_lines[0] == "error: no video could be read: 1 empty"
+
+
+class _Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (Path.touch, (Path("PWNED"),))
+
+
+def test_p41_weights_that_would_run_code_are_refused(invoke, short_clip: Path, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("evil.pth").write_bytes(pickle.dumps(_Evil()))
+    flags = ("--backbone", "s3d", "--weights", "evil.pth", "--out", "features")
+    outcome = invoke("extract", short_clip, *flags)
+    assert outcome.exit_code == 3
+    assert "error: the weights file" in outcome.error_lines[0]
+    assert not Path("PWNED").exists()
