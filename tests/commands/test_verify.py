@@ -12,14 +12,14 @@ from videobert_cli.artifacts import publish_bytes, seal
 def artifact(tmp_path: Path) -> Path:
     for name in ("a.bin", "b.bin"):
         publish_bytes(tmp_path / "run" / "store" / name, name.encode() * 100)
-    seal(tmp_path / "run" / "store", kind="features")
+    seal(tmp_path / "run" / "store", kind="words")
     return tmp_path / "run" / "store"
 
 
 def test_a_whole_artifact_is_listed(invoke, artifact: Path) -> None:
     outcome = invoke("verify", artifact.parent)
     assert outcome.exit_code == 0
-    assert outcome.out.split()[:2] == ["ok", "features"]
+    assert outcome.out.split()[:2] == ["ok", "words"]
     assert outcome.out.rstrip().endswith(str(artifact))
 
 
@@ -46,6 +46,16 @@ def test_all_damaged_files_are_named_also_in_json(invoke, artifact: Path) -> Non
     document = json.loads(invoke("verify", artifact, "--json").out)
     assert document["exit_code"] == 3
     assert all(name in document["error"]["what"] for name in ("a.bin has 1 bytes", "b.bin has 1 bytes"))
+
+
+def test_what_a_killed_process_left_is_no_artifact(invoke, artifact: Path) -> None:
+    left = artifact.parent / ".trash-1-step-000002"
+    artifact.rename(left)
+    (left / "a.bin").unlink()
+    assert invoke("verify", artifact.parent).error_lines[0] == "error: there is no finished artifact here"
+    publish_bytes(artifact / "c.bin", b"c")
+    seal(artifact, kind="words")
+    assert invoke("verify", artifact.parent).exit_code == 0
 
 
 def test_p34_an_artifact_of_a_newer_format_asks_for_an_upgrade(invoke, artifact: Path) -> None:

@@ -55,7 +55,12 @@ def command(
 def _artifacts(path: Path) -> list[Path]:
     if not path.exists():
         raise MissingInputError("there is nothing here", at=str(path), fix="name an artifact or a run")
-    found = sorted(manifest.parent for manifest in path.rglob(MANIFEST_NAME) if manifest.is_file())
+    # What a killed process was writing or deleting lies under a hidden name and is no artifact.
+    found = sorted(
+        manifest.parent
+        for manifest in path.rglob(MANIFEST_NAME)
+        if not any(part.startswith(".") for part in manifest.relative_to(path).parts)
+    )
     if not found:
         raise ArtifactError(
             "there is no finished artifact here", at=str(path), fix="name an artifact or a run"
@@ -64,4 +69,10 @@ def _artifacts(path: Path) -> list[Path]:
 
 
 def _check(artifact: Path) -> list[Damage]:
-    return verify(artifact)
+    """Compare files with the manifest, and of a feature store every item with its own hash."""
+    damages = verify(artifact)
+    if damages or read_manifest(artifact).kind != "features":
+        return damages
+    from videobert_cli.core.features.store import verify_store
+
+    return verify_store(artifact)
