@@ -120,7 +120,9 @@ class Predictor:
 
     def _words(self, video: Path) -> tuple[np.ndarray, np.ndarray]:
         """Return the visual words (T,) and clip starts in seconds (T,) of a video."""
-        features = features_of_video(video, backbone=self._backbone, options=self._extract, reader=self._reader)
+        features = features_of_video(
+            video, backbone=self._backbone, options=self._extract, reader=self._reader
+        )
         return self._models[0].codebook.assign(features.features_TD), features.clip_start_seconds_T
 
     def _pieces(self, captions: Path | None, *, end_seconds: float) -> list[tuple[float, float, str]]:

@@ -13,7 +13,7 @@ class TextOptions(Options):
 
     vocabulary: Path | Literal["corpus"] = Field(
         default="corpus",
-        description="`corpus` (made from the training text, needs no network), a vocab.txt, a BERT directory or a hub name.",
+        description="`corpus` (made from the training text, no network), a vocab.txt, a BERT directory or a hub name.",
     )
     corpus_min_count: int = Field(
         default=2, ge=1, description="Words rarer than this are spelt with pieces (`corpus`)."
