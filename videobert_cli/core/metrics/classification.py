@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import accuracy_score, classification_report, f1_score
 
 # Shapes: N segments, C classes.
 
@@ -40,6 +39,9 @@ def classification_scores(
     probabilities_NC: np.ndarray, truth_N: np.ndarray, *, classes: Sequence[str]
 ) -> ClassificationScores:
     """Return scikit-learn's scores of the most probable class against the truth."""
+    # Half a second of imports that only this function needs; a finished evaluation is shown without it.
+    from sklearn.metrics import accuracy_score, classification_report, f1_score
+
     predicted_N = probabilities_NC.argmax(axis=1)
     labels = list(range(len(classes)))
     arguments: dict[str, Any] = {"labels": labels, "target_names": list(classes), "zero_division": 0}

@@ -7,7 +7,6 @@ from typing import Any, Self
 import numpy as np
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import EntryNotFoundError
-from transformers import BertTokenizer
 
 from videobert_cli.artifacts import publish_json, publish_text
 from videobert_cli.core.text.vocabulary import (
@@ -49,6 +48,9 @@ class VideoBERTTokenizer:
         self.vocabulary = vocabulary
         self.num_words = num_words
         ids = {token: number for number, token in enumerate(vocabulary.tokens)}
+        # Half a second of imports, spared where a stage that needs no tokenizer only says that it is done.
+        from transformers import BertTokenizer
+
         self._bert = BertTokenizer(
             vocab=ids,
             do_lower_case=vocabulary.lowercase,
