@@ -4,7 +4,6 @@ Run as a script it writes the corpus: `python tests/real/youcook2_frames.py SHAR
 """
 
 import csv
-import os
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -74,7 +73,7 @@ def _write_video(folder: Path, rows: list[dict[str, str]], *, shared_data: Path)
     index, cues = ["file,start,end"], []
     for k, row in enumerate(rows):
         picture = shared_data / "clips" / row["path"]
-        os.symlink(picture.resolve(), folder / picture.name)
+        (folder / picture.name).symlink_to(picture.resolve())
         start, end = k * STILL_SECONDS, (k + 1) * STILL_SECONDS
         index.append(f"{picture.name},{start},{end}")
         cues.append(f"{k + 1}\n{_time(start)} --> {_time(end)}\n{row['text']}.\n")

@@ -13,6 +13,11 @@ from videobert_cli.core.sequences.packing import PackedBatch
 from videobert_cli.errors import CodebookMismatchError
 
 
+def _table(num_rows: int, size: int) -> nn.Embedding:
+    """Return an embedding without first values: drawing them on the meta device would import sympy, for a second."""
+    return nn.Embedding.from_pretrained(torch.empty(num_rows, size), freeze=False)
+
+
 class VideoBERTEmbeddings(nn.Module):
     """BERT's embeddings by name and place, beside them the glue's row and the visual words' rows.
 
@@ -27,13 +32,13 @@ class VideoBERTEmbeddings(nn.Module):
         hidden_size = config.hidden_size
         self.first_visual_id = config.first_visual_id
         self.initializer_range = config.initializer_range
-        self.word_embeddings = nn.Embedding(config.vocab_size, hidden_size)
+        self.word_embeddings = _table(config.vocab_size, hidden_size)
         self.glue_embedding = nn.Parameter(torch.empty(1, hidden_size))
-        self.visual_embeddings = nn.Embedding(config.num_visual_words, config.visual_embedding_size)
+        self.visual_embeddings = _table(config.num_visual_words, config.visual_embedding_size)
         self.visual_embeddings.weight.requires_grad_(config.train_visual_embeddings)
         self.visual_projection = nn.Linear(config.visual_embedding_size, hidden_size, bias=False)
-        self.position_embeddings = nn.Embedding(config.max_position_embeddings, hidden_size)
-        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, hidden_size)
+        self.position_embeddings = _table(config.max_position_embeddings, hidden_size)
+        self.token_type_embeddings = _table(config.type_vocab_size, hidden_size)
         self.LayerNorm = nn.LayerNorm(hidden_size, eps=config.layer_norm_eps)
         self.dropout = Dropout(config.hidden_dropout_prob)
 
