@@ -15,7 +15,7 @@ from videobert_cli.errors import CodebookMismatchError
 
 def _table(num_rows: int, size: int) -> nn.Embedding:
     """Return an embedding without first values: drawing them on the meta device would import sympy, for a second."""
-    return nn.Embedding.from_pretrained(torch.empty(num_rows, size), freeze=False)
+    return nn.Embedding(num_rows, size, _weight=torch.empty(num_rows, size))
 
 
 class VideoBERTEmbeddings(nn.Module):
