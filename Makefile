@@ -28,7 +28,7 @@ check: install  ## formatting, lint, types, import contracts, fast tests: under 
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -n 2 -m "not slow and not full and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not full and not gpu"
 
 test: install  ## every test but the longest
 	$(BIN)/python -m pytest -m "not full and not gpu"
