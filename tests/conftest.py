@@ -4,10 +4,11 @@ A test that asks for the finished run is marked `slow` by itself: making that ru
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from executable import RECIPE, FinishedRun, Outcome, shell, write_clip
 
 from videobert_cli.commands.app import run as run_command_line
@@ -23,8 +24,13 @@ Invoke = Callable[..., Outcome]
 
 
 @pytest.fixture
-def invoke(capsys: pytest.CaptureFixture[str]) -> Invoke:
-    """The command line in this process: no second import of torch, the same code from argument to exit code."""
+def invoke(capsys: pytest.CaptureFixture[str]) -> Iterator[Invoke]:
+    """The command line in this process: no second import of torch, the same code from argument to exit code.
+
+    One thread, as in the children of `shell`: sums in another order would be other bytes.
+    """
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
 
     def call(*arguments: str | os.PathLike[str]) -> Outcome:
         capsys.readouterr()
@@ -33,7 +39,8 @@ def invoke(capsys: pytest.CaptureFixture[str]) -> Invoke:
         assert "Traceback" not in captured.err
         return Outcome(exit_code=exit_code, out=captured.out, err=captured.err)
 
-    return call
+    yield call
+    torch.set_num_threads(num_threads)
 
 
 @pytest.fixture(scope="session")

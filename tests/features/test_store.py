@@ -122,7 +122,7 @@ def test_a_kill_at_any_publish_or_unlink_of_sealing_loses_nothing(tmp_path, monk
         assert not (broken / "spool").exists()
         fill(writer_at(tmp_path / f"{at_call}"), ids)
         at_call += 1
-    assert at_call > 15
+    assert at_call > 10, "a sealing publishes or unlinks more often than that"
 
 
 def test_a_sealed_store_takes_new_videos_and_is_unfinished_meanwhile(tmp_path) -> None:
