@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import EntryNotFoundError
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from videobert_cli.artifacts import publish_json, publish_text
 from videobert_cli.core.text.vocabulary import (
@@ -32,6 +33,29 @@ _TEXT_TYPE = 0
 _VIDEO_TYPE = 1
 
 
+def _bert_backend(vocabulary: TextVocabulary, *, ids: Mapping[str, int]) -> Tokenizer:
+    """Return what transformers' BertTokenizer is made of, without its import, which costs a second at every start.
+
+    tests/text holds it to the ids of transformers' own on real sentences.
+    """
+    backend = Tokenizer(models.WordPiece(dict(ids), unk_token=UNK))
+    backend.normalizer = normalizers.BertNormalizer(
+        clean_text=True,
+        handle_chinese_chars=vocabulary.split_chinese,
+        strip_accents=vocabulary.strip_accents,
+        lowercase=vocabulary.lowercase,
+    )
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.decoder = decoders.WordPiece(prefix="##")
+    backend.add_special_tokens([PAD, UNK, CLS, SEP, MASK])
+    backend.post_processor = processors.TemplateProcessing(
+        single=f"{CLS}:0 $A:0 {SEP}:0",
+        pair=f"{CLS}:0 $A:0 {SEP}:0 $B:1 {SEP}:1",
+        special_tokens=[(CLS, ids[CLS]), (SEP, ids[SEP])],
+    )
+    return backend
+
+
 class VideoBERTTokenizer:
     """Text and visual words as ids of one vocabulary.
 
@@ -48,16 +72,7 @@ class VideoBERTTokenizer:
         self.vocabulary = vocabulary
         self.num_words = num_words
         ids = {token: number for number, token in enumerate(vocabulary.tokens)}
-        # Half a second of imports, spared where a stage that needs no tokenizer only says that it is done.
-        from transformers import BertTokenizer
-
-        self._bert = BertTokenizer(
-            vocab=ids,
-            do_lower_case=vocabulary.lowercase,
-            strip_accents=vocabulary.strip_accents,
-            tokenize_chinese_chars=vocabulary.split_chinese,
-        )
-        self._backend = self._bert.backend_tokenizer
+        self._backend = _bert_backend(vocabulary, ids=ids)
         # A subtitle that says "[SEP]" is text: it must not be able to end a sequence. `[MASK]` is split off
         # by hand.
         self._backend.encode_special_tokens = True
