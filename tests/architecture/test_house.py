@@ -20,7 +20,7 @@ LONGER = {"demo/verbs.py": 420}
 HEAVY = {"torch", "transformers", "sklearn", "av", "decord", "matplotlib"}
 # Where something is written that is no artifact, or is written inside a `publish` callback; each with its reason.
 WRITERS = {
-    "artifacts.py": "the one writer",
+    "artifacts/files.py": "the one writer",
     "commands/app.py": "the crash log, in the system's folder for temporary files",
     "commands/failures.py": "the crash log, in the system's folder for temporary files",
     "core/model/checkpoint.py": "safetensors' save_file, inside publish",

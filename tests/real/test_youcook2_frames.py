@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from statistics import mean
 
 import pytest
 from executable import shell
 from youcook2_frames import RECIPE, write_corpus
 
 SHARED_DATA = Path(__file__).parents[2] / "../shared/data"
+SEEDS = (0, 1, 2)
 
 
 @pytest.mark.full
@@ -15,10 +17,17 @@ def test_zero_shot_objects_of_real_stills_beat_the_language_prior(tmp_path):
     if not (SHARED_DATA / "clips" / "youcook2_frames").is_dir():
         pytest.skip("shared data not here")
     videos = write_corpus(SHARED_DATA.resolve(), tmp_path / "corpus")
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(RECIPE.format(run=tmp_path / "run", videos=videos, seed=0, num_steps=1200))
-    outcome = shell("evaluate", str(recipe), "--json", folder=tmp_path)
+    scores = [_zero_shot(tmp_path, videos=videos, seed=seed) for seed in SEEDS]
+    averages = {name: mean(metrics[name] for metrics in scores) for name in scores[0]}
+    print({name: round(value, 3) for name, value in averages.items() if ".top" in name})
+    # 119 segments: one seed can win by luck, three hardly.
+    for rank in ("top1", "top5"):
+        assert averages[f"zero_shot.object.{rank}"] > averages[f"zero_shot.object.{rank}.language_prior"]
+
+
+def _zero_shot(folder: Path, *, videos: Path, seed: int) -> dict[str, float]:
+    recipe = folder / f"recipe-{seed}.yaml"
+    recipe.write_text(RECIPE.format(run=folder / f"run-{seed}", videos=videos, seed=seed, num_steps=800))
+    outcome = shell("evaluate", str(recipe), "--json", folder=folder)
     assert outcome.exit_code == 0, outcome.err
-    metrics = json.loads(outcome.out)["metrics"]
-    print({name: round(value, 3) for name, value in metrics.items() if ".object." in name})
-    assert metrics["zero_shot.object.top5"] > metrics["zero_shot.object.top5.language_prior"]
+    return json.loads(outcome.out)["metrics"]

@@ -18,7 +18,7 @@ quantize:
   num_levels: 2
   num_components: 64
 pretrain:
-  sequences: {{join_probability: 0.0, max_subsampling: 1, mask_fraction: 0.3, joint_masking: text,
+  sequences: {{join_probability: 0.0, max_subsampling: 1, mask_fraction: 0.7, joint_masking: text,
               negative_fraction: 0.2, text_only_share: 0.25, video_only_share: 0.25}}
   model: {{num_layers: 2, hidden_size: 128, num_attention_heads: 4, intermediate_size: 512, initializer_range: 0.06}}
   losses: {{video: 0.1, alignment: 0.2}}

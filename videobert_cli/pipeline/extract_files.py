@@ -7,10 +7,11 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from videobert_cli.core.features.extract import ExtractProgress, ExtractReport, extract_features
+from videobert_cli.core.features.extract import ExtractReport
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.video.manifest import videos_from_files
-from videobert_cli.errors import InputError, MissingInputError, UsageError
+from videobert_cli.errors import MissingInputError, UsageError
+from videobert_cli.pipeline.extraction import extract_reported
 from videobert_cli.pipeline.reporter import Reporter
 from videobert_cli.runtime import StopRequest, pick_device
 
@@ -46,29 +47,12 @@ def extract_files(
             "there is no such weights file", at=f"--weights {options.weights}", fix="check the name"
         )
 
-    def on_progress(progress: ExtractProgress) -> None:
-        done = progress.num_done + progress.num_kept + progress.num_failed
-        failed = f"  {progress.num_failed} failed" if progress.num_failed else ""
-        reporter.progress("extract", done=done, total=progress.num_total, detail=f"videos{failed}")
-
-    report = extract_features(
+    return extract_reported(
         videos_from_files(files),
         options=options,
         directory=directory,
         device=pick_device(device),
-        on_progress=on_progress,
-        should_stop=lambda: stop.requested,
-        retry_failed=on_failed == "retry",
+        on_failed=on_failed,
+        stop=stop,
+        reporter=reporter,
     )
-    stop.raise_if_requested(f"{report.num_readable:,} of {len(files):,} videos are extracted")
-    if report.num_failed:
-        failures = ", ".join(
-            f"{count} {reason}" for reason, count in sorted(report.failures_by_reason.items())
-        )
-        path = directory / "quarantine.jsonl"
-        reporter.warning(f"{report.num_failed:,} of {len(files):,} videos failed: {failures} -> {path}")
-        if not report.num_readable:
-            raise InputError(
-                f"no video could be read: {failures}", at=str(path), fix="look at the reasons in that file"
-            )
-    return report

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from videobert_cli.artifacts import hash_file
-from videobert_cli.core.features.extract import ExtractProgress, extract_features
 from videobert_cli.core.features.quarantine import read_quarantine
 from videobert_cli.core.features.store import FeatureStore
 from videobert_cli.errors import InputError
+from videobert_cli.pipeline.extraction import extract_reported
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
 
@@ -37,37 +37,18 @@ def _execute(run: Run) -> StageReport:
             fix="check data.videos in the recipe",
         )
 
-    def on_progress(progress: ExtractProgress) -> None:
-        done = progress.num_done + progress.num_kept + progress.num_failed
-        failed = f"  {progress.num_failed} failed" if progress.num_failed else ""
-        run.reporter.progress("extract", done=done, total=progress.num_total, detail=f"videos{failed}")
-
-    report = extract_features(
+    report = extract_reported(
         run.videos,
         options=run.recipe.extract,
         directory=run.paths.features,
         device=run.device,
-        on_progress=on_progress,
-        should_stop=lambda: run.stop.requested,
+        stop=run.stop,
+        reporter=run.reporter,
     )
-    run.stop.raise_if_requested(f"{report.num_readable:,} of {len(run.videos):,} videos are extracted")
-    failures = ", ".join(f"{count} {reason}" for reason, count in sorted(report.failures_by_reason.items()))
-    if report.num_failed:
-        path = run.paths.features / "quarantine.jsonl"
-        run.reporter.warning(
-            f"{report.num_failed:,} of {len(run.videos):,} videos failed: {failures} -> {path}"
-        )
-    num_videos = report.num_readable
-    if not num_videos:
-        raise InputError(
-            f"no video could be read: {failures}",
-            at=str(run.paths.features / "quarantine.jsonl"),
-            fix="look at the reasons in that file; repair the videos, then run the same command again",
-        )
     failed = f", {report.num_failed} failed" if report.num_failed else ""
     return StageReport(
-        summary=f"{num_videos:,} videos, {report.num_clips:,} clips{failed}",
-        facts={"extract.num_videos": num_videos, "extract.num_clips": report.num_clips},
+        summary=f"{report.num_readable:,} videos, {report.num_clips:,} clips{failed}",
+        facts={"extract.num_videos": report.num_readable, "extract.num_clips": report.num_clips},
         num_failed=report.num_failed,
     )
 

@@ -22,8 +22,8 @@ def describe_extraction(options: ExtractOptions, *, backbone: Mapping[str, Any])
     """Return the fingerprint of the features: equal fingerprints mean features that may be mixed.
 
     `precision` is the recipe's word, not what it came to on this machine: features of `auto` computed in
-    bfloat16
-    and in float32 agree to a cosine above 0.999, and a model made on one machine must answer on another.
+    bfloat16 and in float32 agree to a cosine above 0.999, and a model made on one machine must answer on
+    another.
     """
     return {
         **backbone,

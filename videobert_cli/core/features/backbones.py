@@ -73,9 +73,8 @@ def load_backbone(
 def save_backbone(backbone: Backbone, *, options: ExtractOptions, directory: Path) -> None:
     """Write into a model directory what it takes to compute the same features elsewhere.
 
-    The options and the fingerprint always (`extractor.json`); the weights (`backbone.safetensors`) unless
-    they are
-    the ones inside the installed package.
+    The options and the fingerprint always (`extractor.json`); the weights (`backbone.safetensors`) unless they
+    are the ones inside the installed package.
     """
     publish_options = {"options": options.settings(), "fingerprint": backbone.fingerprint}
     if not _is_embedded(options):

@@ -104,9 +104,8 @@ def extract_features(
 ) -> ExtractReport:
     """Fill the feature store at `directory` with the features of `videos`, in id order, and seal it.
 
-    What the store holds is kept; what failed before stays failed unless `retry_failed`; a video that cannot
-    be read
-    is quarantined and the rest go on. Stopped or killed, the next call goes on where this one was.
+    What the store holds is kept; what failed before stays failed unless `retry_failed`; a video that cannot be
+    read is quarantined and the rest go on. Stopped or killed, the next call goes on where this one was.
 
     Raises:
         StaleStageError: The store was made with other settings, or a video's file has changed since.

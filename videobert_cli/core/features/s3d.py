@@ -115,8 +115,7 @@ class S3D(nn.Module):
         """Return the features `[N, 1024]`: the mean over time and space of `avgpool`'s output (facts.md 4.1).
 
         That weighs 30 frames' four time steps 1/6, 2/6, 2/6, 1/6, exactly as the classifier sees them; it is
-        not
-        the plain mean of `features`. At least 14 frames and 224 x 224 pixels.
+        not the plain mean of `features`. At least 14 frames and 224 x 224 pixels.
         """
         # In float32: torch has no average pooling of bfloat16 volumes on a CPU, and a mean is where bits are lost.
         pooled: Tensor = self.avgpool(self.features(clips_NCTHW).to(torch.float32))

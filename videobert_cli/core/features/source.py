@@ -12,12 +12,11 @@ _EDGE_BYTES = 65_536
 
 
 def source_fingerprint(path: Path) -> dict[str, Any] | None:
-    """Return size and hash of a video's edges, or of a folder's file names and sizes; None where it cannot
-    be read.
+    """Return size and hash of a video's edges, or of a folder's file names and sizes; None if it cannot be read.
 
-    Only the first and last 64 kB are hashed: containers keep their index in one of them, and reading 100 TB
-    of video
-    again to learn that nothing changed would cost more than the features. No path and no time is part of it.
+    Only the first and last 64 kB are hashed: containers keep their index in one of them, and reading 100 TB of
+    video again to learn that nothing changed would cost more than the features. No path and no time is part of
+    it.
     """
     try:
         return _folder_fingerprint(path) if path.is_dir() else _file_fingerprint(path)

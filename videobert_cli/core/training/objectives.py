@@ -131,7 +131,7 @@ class ClassificationJob:
             score = self._score(
                 [self._sequence(words_T) for words_T in self._held_words[start:stop]], labels_B
             )
-            loss_sum += float(score.loss) * (stop - start)
+            loss_sum += float(score.loss.detach()) * (stop - start)
             num_correct += float(score.num_correct)
         return {"loss": loss_sum / num, "accuracy": num_correct / num}
 

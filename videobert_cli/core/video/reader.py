@@ -69,8 +69,7 @@ class VideoReader:
 
         Raises:
             VideoError: The file cannot be read; `reason` is one of the words of docs/formats.md. Batches that
-            came
-                before must then be dropped.
+                came before must then be dropped.
             InputError: The decoder that was asked for is not installed.
         """
         if self._is_busy or self._num_files >= _FILES_PER_CHILD:

@@ -1,31 +1,20 @@
-"""The one writer of everything that must survive: temp file in place, fsync, rename, manifest with hashes last.
+"""Artifacts: a directory with a `manifest.json`, written last, that holds size and xxh3 of every file beside it.
 
-A reader never sees half a file, and `kill -9` loses nothing that was acknowledged. An *artifact* is a directory
-with a `manifest.json`, written last, that holds the size and xxh3 hash of every file beside it, and of itself.
 `content_hash` covers names and contents of the files only (no times, host names or paths): equal work, equal hash.
+The manifest holds its own hash too.
 """
 
-import contextlib
-import errno
 import json
-import os
-import shutil
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import xxhash
-from safetensors import SafetensorError
-
-from videobert_cli.errors import ArtifactError, ResourceError
+from videobert_cli.artifacts.files import hash_file, hash_json, publish_json
+from videobert_cli.errors import ArtifactError
 
 MANIFEST_NAME = "manifest.json"
 FORMAT_VERSION = 1
-TRASH_PREFIX = ".trash-"
-TEMPORARY_PREFIX = ".tmp-"
-_BLOCK_BYTES = 1 << 22
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,55 +55,6 @@ class Damage:
     problem: str
 
 
-def publish(path: Path, write: Callable[[Path], object]) -> None:
-    """Call `write` on a temporary file beside `path`, flush it to disk and rename it to `path`.
-
-    Raises:
-        ResourceError: The disk is full or the file grew over a limit; nothing is left behind.
-    """
-    temporary = _beside(path, TEMPORARY_PREFIX)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        _fsync(temporary)
-        temporary.replace(path)
-        _fsync(path.parent)
-    except (OSError, SafetensorError) as error:
-        raise _write_error(path, error) from error
-    finally:
-        _delete(temporary)
-
-
-def publish_bytes(path: Path, data: bytes) -> None:
-    """Publish `data` as the file `path`."""
-    publish(path, lambda temporary: temporary.write_bytes(data))
-
-
-def publish_text(path: Path, text: str) -> None:
-    """Publish `text` as the UTF-8 file `path`, line ends as given."""
-    publish_bytes(path, text.encode())
-
-
-def publish_json(path: Path, value: object) -> None:
-    """Publish `value` as indented JSON with sorted keys; refuses NaN and infinity."""
-    publish_text(
-        path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    )
-
-
-def append_line(path: Path, value: object) -> None:
-    """Append `value` as one JSON line by a single write, so that lines of parallel writers never mix."""
-    line = (json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab", buffering=0) as stream:
-            num_written = stream.write(line)
-        if num_written != len(line):  # a disk that fills up takes a part and reports nothing
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    except OSError as error:
-        raise _write_error(path, error) from error
-
-
 def seal(
     directory: Path,
     *,
@@ -134,41 +74,6 @@ def seal(
     manifest = replace(manifest, manifest_xxh3=manifest.own_hash())
     publish_json(directory / MANIFEST_NAME, asdict(manifest))
     return manifest
-
-
-@contextlib.contextmanager
-def publish_directory(path: Path) -> Iterator[Path]:
-    """Yield a temporary directory beside `path`; on a clean exit it is renamed to `path`, else removed.
-
-    The caller seals it (`seal`) before leaving. What is at `path` stays whole until the new one is on disk: two renames
-    swap them, and only then is the old one deleted.
-    """
-    temporary = _beside(path, TEMPORARY_PREFIX)
-    try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        for file in (*temporary.rglob("*"), temporary):
-            _fsync(file)
-        trash = _move_to_trash(path)
-        temporary.rename(path)
-        _fsync(path.parent)
-        _delete(trash)
-    except (OSError, SafetensorError) as error:
-        raise _write_error(path, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def discard(path: Path) -> None:
-    """Remove a file or directory so that no reader sees it half gone: rename to the trash, then delete."""
-    _delete(_move_to_trash(path))
-
-
-def sweep(directory: Path) -> None:
-    """Delete what a killed process left in `directory`: temporary files and unfinished deletions."""
-    for pattern in (f"{TEMPORARY_PREFIX}*", f"{TRASH_PREFIX}*"):
-        for path in directory.glob(pattern):
-            _delete(path)
 
 
 def read_manifest(directory: Path, *, kind: str | None = None) -> Manifest:
@@ -232,20 +137,6 @@ def require_intact(directory: Path, *, kind: str | None = None) -> Manifest:
     return manifest
 
 
-def hash_file(path: Path) -> str:
-    """Return the xxh3-128 hash of a file, as hexadecimal text."""
-    digest = xxhash.xxh3_128()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def hash_json(value: object) -> str:
-    """Return the xxh3-128 hash of a JSON value, whatever the order of its keys."""
-    return xxhash.xxh3_128(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-
-
 def _artifact_files(directory: Path, *, ignore: frozenset[str]) -> list[str]:
     names = (path.relative_to(directory) for path in directory.rglob("*") if path.is_file())
     return sorted(
@@ -272,32 +163,6 @@ def _content_hash(files: Mapping[str, FileRecord]) -> str:
     return hash_json({name: record.xxh3 for name, record in files.items()})
 
 
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _beside(path: Path, prefix: str) -> Path:
-    return path.parent / f"{prefix}{uuid.uuid4().hex[:12]}-{path.name}"
-
-
-def _move_to_trash(path: Path) -> Path | None:
-    """Rename `path` and return where it is now, None where there was nothing."""
-    if not path.exists() and not path.is_symlink():
-        return None
-    return path.rename(_beside(path, TRASH_PREFIX))
-
-
-def _delete(path: Path | None) -> None:
-    if path is not None and path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    elif path is not None and (path.exists() or path.is_symlink()):
-        path.unlink(missing_ok=True)
-
-
 def _require_known_format(version: object, *, path: Path) -> None:
     """Refuse a newer format before its fields are looked at: it may have others."""
     if not isinstance(version, int):
@@ -308,12 +173,3 @@ def _require_known_format(version: object, *, path: Path) -> None:
             at=str(path),
             fix="pip install --upgrade videobert-cli",
         )
-
-
-def _write_error(path: Path, error: OSError | SafetensorError) -> ResourceError:
-    reason = error.strerror if isinstance(error, OSError) else None
-    return ResourceError(
-        f"cannot write: {reason or error}",
-        at=str(path),
-        fix="free some space or choose another place (--set run=DIR), then run the same command again",
-    )
