@@ -11,8 +11,12 @@ from videobert_cli.runtime import has_fast_bfloat16
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def pick_dtype(precision: Precision, *, device: torch.device) -> torch.dtype:
-    """Return the type of the backbone's products: for `auto` bfloat16 where hardware has it, else float32."""
+def pick_dtype(
+    precision: Precision, *, device: torch.device, on_gpu: torch.dtype = torch.bfloat16
+) -> torch.dtype:
+    """Return the type of the backbone's products: for `auto` `on_gpu`, on a CPU bfloat16 where fast, else float32."""
+    if precision == "auto" and device.type == "cuda":
+        return on_gpu if has_fast_bfloat16(device) else torch.float32
     if precision == "auto":
         return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
     return _DTYPES[precision]

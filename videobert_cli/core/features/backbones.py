@@ -15,7 +15,7 @@ from torch import Tensor
 from videobert_cli import artifacts
 from videobert_cli.core.features.efficientnet import EfficientNetBackbone, embedded_weights_path
 from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.s3d import S3DBackbone
+from videobert_cli.core.features.s3d_backbone import S3DBackbone
 from videobert_cli.core.features.weights import download_kinetics400, publish_weights, read_weights
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest
 from videobert_cli.errors import ArtifactError, RecipeError

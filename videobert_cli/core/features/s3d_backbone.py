@@ -1,0 +1,162 @@
+"""S3D as a backbone: which frames it wants, how a batch runs on a device, what its features are called.
+
+Shapes: N clips, T frames, F distinct frames, H height, W width, C channels, D feature.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from videobert_cli.core.features.arithmetic import describe_extraction, pick_dtype
+from videobert_cli.core.features.options import ExtractOptions
+from videobert_cli.core.features.s3d import FEATURE_DIM, MIN_NUM_FRAMES, S3D
+from videobert_cli.core.features.s3d_folded import FoldedS3D
+from videobert_cli.core.features.weights import hash_weights, load_strictly
+from videobert_cli.core.video.frames import ClipBatch, FrameRequest
+from videobert_cli.errors import RecipeError
+
+MEAN_RGB = (0.43216, 0.394666, 0.37645)
+STD_RGB = (0.22803, 0.22145, 0.216989)
+RESIZE_HEIGHT_WIDTH = (256, 256)
+CROP_SIZE = 224
+# The stem's three colours get a fourth of zeros on a GPU: cuDNN's kernels for 3 channels took a third of the network's
+# time on an H100 (speed.md). A CPU gains nothing by it.
+_CUDA_STEM_CHANNELS = 4
+# Compiling takes half a minute on a GPU: worth it only for those who bring more than a few full batches.
+_NUM_EAGER_BATCHES = 8
+
+
+class ClipRunner:
+    """Runs a network over raw clips, always the same number at once: no shape is new, no neighbour matters.
+
+    Args:
+        network: Takes uint8 `[N, T, H, W, 3]`, returns float32 `[N, D]`.
+        device: Where it is.
+        num_clips_at_once: Clips of one pass; fewer are filled up with copies of the first.
+        compile_after: Full passes until `torch.compile` takes over; None for never.
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        *,
+        device: torch.device,
+        num_clips_at_once: int,
+        compile_after: int | None,
+    ) -> None:
+        self._network: Callable[[Tensor], Tensor] = network
+        self._device = device
+        self._num_clips_at_once = num_clips_at_once
+        self._num_until_compiled = compile_after
+
+    def features(self, batch: ClipBatch) -> np.ndarray:
+        """Return the features of a batch of clips, float32 `[N, D]`."""
+        frames_FHWC = torch.from_numpy(batch.frames_FHWC).to(self._device)
+        index_NT = torch.from_numpy(batch.frame_index_NT).to(self._device)
+        with torch.inference_mode():
+            parts = [
+                self._run(frames_FHWC, chunk_NT)
+                for chunk_NT in torch.split(index_NT, self._num_clips_at_once)
+            ]
+            return torch.cat(parts).cpu().numpy()
+
+    def _run(self, frames_FHWC: Tensor, index_NT: Tensor) -> Tensor:
+        num_clips = len(index_NT)
+        if num_missing := self._num_clips_at_once - num_clips:
+            index_NT = torch.cat([index_NT, index_NT[:1].expand(num_missing, -1)])
+        if self._num_until_compiled is not None:
+            self._num_until_compiled -= 1
+            if self._num_until_compiled < 0:
+                self._num_until_compiled = None
+                self._network = cast(Callable[[Tensor], Tensor], torch.compile(self._network, dynamic=False))
+        return self._network(frames_FHWC[index_NT])[:num_clips]
+
+
+class S3DBackbone:
+    """S3D on clips of raw frames."""
+
+    name = "s3d"
+    dim = FEATURE_DIM
+    parts: tuple[int, ...] = (FEATURE_DIM,)
+
+    def __init__(
+        self, state: Mapping[str, Tensor], *, options: ExtractOptions, device: torch.device, at: str
+    ) -> None:
+        """Build the network from weights by torchvision's names.
+
+        Raises:
+            InputError: `state` does not fit (`at` is named).
+            RecipeError: The clips are shorter than the network's 14 frames.
+        """
+        if options.clip_num_frames < MIN_NUM_FRAMES:
+            raise RecipeError(
+                f"S3D needs clips of at least {MIN_NUM_FRAMES} frames, not {options.clip_num_frames}",
+                at="extract.clip_num_frames",
+                fix="--set extract.clip_num_frames=30, or --set extract.backbone=efficientnet_lite0",
+            )
+        head = state.get("classifier.1.weight")
+        network = S3D(num_classes=400 if head is None else head.shape[0])
+        load_strictly(network, state, at=at)
+        self.state: Mapping[str, Tensor] = state
+        self.device = device
+        # On a GPU float16: faster than bfloat16 in cuDNN, and three bits nearer to float32.
+        self.dtype = pick_dtype(options.precision, device=device, on_gpu=torch.float16)
+        self.fingerprint = describe_extraction(options, backbone=_describe(state))
+        folded = FoldedS3D(
+            network,
+            mean_rgb=MEAN_RGB,
+            std_rgb=STD_RGB,
+            dtype=self.dtype,
+            num_stem_channels=_CUDA_STEM_CHANNELS if device.type == "cuda" else 3,
+        )
+        self._runner = run_on_device(folded, device=device, batch_num_clips=options.batch_num_clips)
+
+    def frame_request(self, options: ExtractOptions) -> FrameRequest:
+        """Return what the reader must deliver: every frame of a clip, 256 x 256 (aspect not kept), cropped to 224."""
+        return FrameRequest(
+            frames_per_second=options.frames_per_second,
+            clip_num_frames=options.clip_num_frames,
+            clip_stride_frames=options.clip_stride_frames,
+            frame_indices=tuple(range(options.clip_num_frames)),
+            resize=RESIZE_HEIGHT_WIDTH,
+            crop_size=CROP_SIZE,
+            batch_num_clips=options.batch_num_clips,
+        )
+
+    def features(self, batch: ClipBatch) -> np.ndarray:
+        """Return the features of a batch of clips, float32 `[N, 1024]`."""
+        return self._runner.features(batch)
+
+
+def run_on_device(network: torch.nn.Module, *, device: torch.device, batch_num_clips: int) -> ClipRunner:
+    """Return a runner as the device likes it: a clip at a time on a CPU, full compiled batches on a GPU.
+
+    On a CPU one clip at a time is faster than four (speed.md) and takes 1 GB less.
+    """
+    is_gpu = device.type == "cuda"
+    return ClipRunner(
+        network.to(device),
+        device=device,
+        num_clips_at_once=batch_num_clips if is_gpu else 1,
+        compile_after=_NUM_EAGER_BATCHES if is_gpu else None,
+    )
+
+
+def _describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    return {
+        "backbone": "s3d",
+        "parts": [FEATURE_DIM],
+        "weights_xxh3": hash_weights(state),
+        "layer": "avgpool: AvgPool3d((2, 7, 7), stride 1)",
+        "pooling": "mean over time and space",
+        "preprocessing": {
+            "resize_height_width": list(RESIZE_HEIGHT_WIDTH),
+            "crop_size": CROP_SIZE,
+            "scale": "[0, 1]",
+            "mean_rgb": list(MEAN_RGB),
+            "std_rgb": list(STD_RGB),
+        },
+    }

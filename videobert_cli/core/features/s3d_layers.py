@@ -1,0 +1,180 @@
+"""The layers of S3D restated for inference: 2-D convolutions over one N,T,H,W,C buffer.
+
+A (1, k, k) convolution sees N * T images, a (k, 1, 1) convolution sees N images of T x (H * W), a (1, 1, 1)
+convolution is a matrix product: all are views of the same buffer, so nothing is ever transposed or copied, and 2-D
+kernels are far ahead of 3-D ones on every device. The three products that read a block's input are one product.
+3-D max pooling is a maximum over space, then one over time.
+
+Shapes: N clips, T frames, H height, W width, C channels, O output channels.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+FoldedWeights = tuple[Tensor, Tensor]
+"""Weight and bias of a convolution with its batch norm folded in."""
+
+
+class SpatialConv(nn.Module):
+    """A convolution over height and width with its ReLU, on `[N, T, H, W, C]`."""
+
+    def __init__(self, weight_OCHW: Tensor, bias_O: Tensor, *, stride: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(
+            weight_OCHW.contiguous(memory_format=torch.channels_last), requires_grad=False
+        )
+        self.bias = nn.Parameter(bias_O, requires_grad=False)
+        self.stride = stride
+        self.padding = weight_OCHW.shape[-1] // 2
+
+    def forward(self, x_NTHWC: Tensor) -> Tensor:
+        """Return `[N, T, H / stride, W / stride, O]`."""
+        images = x_NTHWC.flatten(0, 1).permute(0, 3, 1, 2)
+        y = F.conv2d(images, self.weight, self.bias, stride=self.stride, padding=self.padding)
+        return _as_clips(F.relu_(y), like_NTHWC=x_NTHWC)
+
+
+class TemporalConv(nn.Module):
+    """A convolution over time with its ReLU, on `[N, T, H, W, C]`."""
+
+    def __init__(self, weight_OCT: Tensor, bias_O: Tensor, *, stride: int) -> None:
+        super().__init__()
+        columns = weight_OCT[..., None].contiguous(memory_format=torch.channels_last)
+        self.weight = nn.Parameter(columns, requires_grad=False)
+        self.bias = nn.Parameter(bias_O, requires_grad=False)
+        self.stride = stride
+        self.padding = weight_OCT.shape[-1] // 2
+
+    def forward(self, x_NTHWC: Tensor) -> Tensor:
+        """Return `[N, T / stride, H, W, O]`."""
+        strips = x_NTHWC.flatten(2, 3).permute(0, 3, 1, 2)
+        y = F.conv2d(strips, self.weight, self.bias, stride=(self.stride, 1), padding=(self.padding, 0))
+        return torch.unflatten(F.relu_(y).permute(0, 2, 3, 1), 2, x_NTHWC.shape[2:4])
+
+
+class Pointwise(nn.Module):
+    """A matrix product over channels with its ReLU."""
+
+    def __init__(self, weight_OC: Tensor, bias_O: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight_OC.contiguous(), requires_grad=False)
+        self.bias = nn.Parameter(bias_O, requires_grad=False)
+
+    def forward(self, x_NTHWC: Tensor) -> Tensor:
+        """Return `[N, T, H, W, O]`."""
+        return F.relu_(F.linear(x_NTHWC, self.weight, self.bias))
+
+
+class Pool(nn.Module):
+    """Max pooling over space, then over time; a time of 1 leaves the frames alone.
+
+    `alignment` is `centred` (PyTorch: half the window's overhang before the first pixel, whole windows only) or `start`
+    (TensorFlow's `same` at an even stride: the first window starts at the first pixel, the last may stick out).
+    """
+
+    def __init__(
+        self, *, time: int, space: int, stride: tuple[int, int], alignment: Literal["centred", "start"]
+    ) -> None:
+        super().__init__()
+        self.time, self.space, self.stride = time, space, stride
+        self.is_centred = alignment == "centred"
+
+    def forward(self, x_NTHWC: Tensor) -> Tensor:
+        """Return the pooled buffer."""
+        images = x_NTHWC.flatten(0, 1).permute(0, 3, 1, 2)
+        pooled = F.max_pool2d(
+            images,
+            self.space,
+            stride=self.stride[1],
+            padding=(self.space - 1) // 2 if self.is_centred else 0,
+            ceil_mode=not self.is_centred,
+        )
+        y_NTHWC = _as_clips(pooled, like_NTHWC=x_NTHWC)
+        if self.time == 1:
+            return y_NTHWC
+        num_frames, stride = x_NTHWC.shape[1], self.stride[0]
+        before = (self.time - 1) // 2 if self.is_centred else 0
+        num_out = (
+            (num_frames + 2 * before - self.time) // stride + 1
+            if self.is_centred
+            else -(-num_frames // stride)
+        )
+        return _max_over_time(y_NTHWC, size=self.time, stride=stride, before=before, num_out=num_out)
+
+
+class Block(nn.Module):
+    """An inception block: one product for the three branches that start with one, the pooled branch beside them."""
+
+    def __init__(
+        self,
+        starts: Sequence[FoldedWeights],
+        *,
+        branch1: nn.Module,
+        branch2: nn.Module,
+        after_pool: nn.Module,
+        gates: Sequence[nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        self.widths = [len(bias_O) for _, bias_O in starts]
+        self.start = Pointwise(
+            torch.cat([weight for weight, _ in starts]), torch.cat([bias for _, bias in starts])
+        )
+        self.branch1, self.branch2, self.after_pool = branch1, branch2, after_pool
+        self.pool = Pool(time=3, space=3, stride=(1, 1), alignment="centred")
+        self.gates = nn.ModuleList(gates) if gates else None
+
+    def forward(self, x_NTHWC: Tensor) -> Tensor:
+        """Return the four branches side by side."""
+        branch0, middle1, middle2 = self.start(x_NTHWC).split(self.widths, dim=-1)
+        branches = (
+            branch0,
+            self.branch1(middle1.contiguous()),
+            self.branch2(middle2.contiguous()),
+            self.after_pool(self.pool(x_NTHWC)),
+        )
+        if self.gates is not None:
+            branches = tuple(gate(branch) for gate, branch in zip(self.gates, branches, strict=True))
+        return torch.cat(branches, dim=-1)
+
+
+def separable(
+    space: FoldedWeights, time: FoldedWeights, *, space_stride: int, time_stride: int
+) -> nn.Sequential:
+    """Return a convolution in space, then one in time, from 3-D weights `[O, C, 1, k, k]` and `[O, C, k, 1, 1]`."""
+    return nn.Sequential(
+        SpatialConv(space[0][:, :, 0], space[1], stride=space_stride),
+        TemporalConv(time[0][..., 0, 0], time[1], stride=time_stride),
+    )
+
+
+def fold_batch_norm(conv: nn.Conv3d, norm: nn.BatchNorm3d) -> FoldedWeights:
+    """Return the convolution's weight and bias with the batch norm behind it folded in."""
+    mean_O, variance_O = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+    weight, bias_O = fuse_conv_bn_weights(
+        conv.weight, None, mean_O, variance_O, norm.eps, norm.weight, norm.bias
+    )
+    return weight.detach(), bias_O.detach()
+
+
+def _as_clips(images: Tensor, *, like_NTHWC: Tensor) -> Tensor:
+    """Return images `[N * T, C, H, W]`, channels last in memory, as the clips `[N, T, H, W, C]` they are."""
+    return torch.unflatten(images.permute(0, 2, 3, 1), 0, like_NTHWC.shape[:2])
+
+
+def _max_over_time(x_NTHWC: Tensor, *, size: int, stride: int, before: int, num_out: int) -> Tensor:
+    """Return the maximum over windows of `size` frames, the first `before` frames early; outside nothing counts."""
+    num_frames = x_NTHWC.shape[1]
+    y_NTHWC = x_NTHWC.new_full((x_NTHWC.shape[0], num_out, *x_NTHWC.shape[2:]), float("-inf"))
+    for offset in range(size):
+        inside = [out for out in range(num_out) if 0 <= out * stride + offset - before < num_frames]
+        first, last = inside[0], inside[-1]
+        start = first * stride + offset - before
+        frames = x_NTHWC[:, start : start + (last - first) * stride + 1 : stride]
+        window = y_NTHWC[:, first : last + 1]
+        torch.maximum(window, frames, out=window)
+    return y_NTHWC
