@@ -16,15 +16,17 @@ from videobert_cli import artifacts
 from videobert_cli.core.features.efficientnet import EfficientNetBackbone, embedded_weights_path
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.features.s3d_backbone import S3DBackbone
+from videobert_cli.core.features.s3d_mil_nce_backbone import LAYERS, MilNceBackbone
 from videobert_cli.core.features.weights import download_kinetics400, publish_weights, read_weights
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest
 from videobert_cli.errors import ArtifactError, RecipeError
 
 OPTIONS_NAME = "extractor.json"
 WEIGHTS_NAME = "backbone.safetensors"
-_CLASSES: dict[str, type[EfficientNetBackbone] | type[S3DBackbone]] = {
+_CLASSES: dict[str, type[EfficientNetBackbone] | type[S3DBackbone] | type[MilNceBackbone]] = {
     "efficientnet_lite0": EfficientNetBackbone,
     "s3d": S3DBackbone,
+    **dict.fromkeys(LAYERS, MilNceBackbone),
 }
 
 
@@ -127,6 +129,12 @@ def _weights_by_name(options: ExtractOptions) -> tuple[dict[str, Tensor], str]:
         return read_weights(options.weights), str(options.weights)
     if options.backbone == "s3d":
         return download_kinetics400(), "torchvision's kinetics400 weights"
+    if options.backbone in LAYERS:
+        raise RecipeError(
+            f"{options.backbone} has no weights that can be fetched: the authors' address is dead",
+            at="extract.weights",
+            fix="--set extract.weights=s3d_howto100m.pth, a file of your own",
+        )
     if options.weights == "default":
         return read_weights(embedded_weights_path()), str(embedded_weights_path())
     raise RecipeError(

@@ -14,9 +14,9 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 class ExtractOptions(Options):
     """`extract:` videos become features: one vector for each clip."""
 
-    backbone: Literal["efficientnet_lite0", "s3d"] = Field(
+    backbone: Literal["efficientnet_lite0", "s3d", "s3d_mil_nce", "s3d_mil_nce_embedding"] = Field(
         default="efficientnet_lite0",
-        description="The network: `efficientnet_lite0` (embedded, images) or `s3d` (the paper's, video).",
+        description="The network: `efficientnet_lite0` (embedded, images), `s3d` (the paper's, video), or MIL-NCE's.",
     )
     weights: Path | Literal["default", "kinetics400"] = Field(
         default="default",

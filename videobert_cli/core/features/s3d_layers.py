@@ -172,6 +172,8 @@ def _max_over_time(x_NTHWC: Tensor, *, size: int, stride: int, before: int, num_
     y_NTHWC = x_NTHWC.new_full((x_NTHWC.shape[0], num_out, *x_NTHWC.shape[2:]), float("-inf"))
     for offset in range(size):
         inside = [out for out in range(num_out) if 0 <= out * stride + offset - before < num_frames]
+        if not inside:
+            continue
         first, last = inside[0], inside[-1]
         start = first * stride + offset - before
         frames = x_NTHWC[:, start : start + (last - first) * stride + 1 : stride]
