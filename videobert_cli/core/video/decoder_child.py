@@ -150,9 +150,7 @@ def _answer(parent: "_Parent", head: dict[str, Any]) -> None:
         parent.send({"kind": "error", "reason": "out-of-memory", "what": what})
 
 
-def _send_item(
-    parent: "_Parent", item: SampledClips | VideoSummary, *, frames_per_second: float
-) -> None:
+def _send_item(parent: "_Parent", item: SampledClips | VideoSummary, *, frames_per_second: float) -> None:
     if isinstance(item, VideoSummary):
         parent.send({"kind": "summary", "summary": asdict(item)})
         return

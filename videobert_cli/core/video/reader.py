@@ -153,9 +153,7 @@ class VideoReader:
                     )
 
 
-def _batch_of(
-    answer: dict[str, Any], body: bytearray, *, child: DecoderProcess, crop_size: int
-) -> LentBatch:
+def _batch_of(answer: dict[str, Any], body: bytearray, *, child: DecoderProcess, crop_size: int) -> LentBatch:
     shape = answer["num_frames"], crop_size, crop_size, 3
     give_back: Callable[[], None] = _keep
     memory = np.frombuffer(body, dtype=np.uint8)
