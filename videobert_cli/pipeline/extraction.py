@@ -39,7 +39,6 @@ def extract_reported(
         InterruptedRunError: A stop was asked for; what is done is kept.
         InputError: No video could be read.
     """
-
     news = _News(reporter, num_total=len(videos))
     report = extract_features(
         videos,
