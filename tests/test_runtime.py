@@ -45,9 +45,20 @@ def test_a_device_that_is_not_there_is_a_usage_error(name, message):
     assert "cpu" in caught.value.fix
 
 
-def test_bfloat16_is_a_yes_or_no():
-    assert runtime.has_bfloat16_units(torch.device("cpu")) in {True, False}
-    assert runtime.has_bfloat16_units(torch.device("mps")) is False
+@pytest.mark.parametrize(
+    ("capabilities", "is_fast"),
+    [
+        ({"cpu_name": "AMD EPYC 9R14", "avx512_bf16": True, "amx_bf16": False}, True),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": True}, True),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": False}, False),
+        ({"cpu_name": "AMD EPYC 7763", "avx512_bf16": False}, False),
+        ({}, False),
+    ],
+)
+def test_bfloat16_is_fast_with_amx_or_on_amd(monkeypatch, capabilities, is_fast):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert runtime.has_fast_bfloat16(torch.device("cpu")) is is_fast
+    assert runtime.has_fast_bfloat16(torch.device("mps")) is False
 
 
 def test_a_stop_request_is_silent_until_a_signal_comes():

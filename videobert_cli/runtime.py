@@ -52,8 +52,12 @@ def pick_device(name: str) -> "torch.device":
     return device
 
 
-def has_bfloat16_units(device: "torch.device") -> bool:
-    """Return whether bfloat16 products run in hardware: Ampere or newer, or a CPU with AVX512-BF16 or AMX."""
+def has_fast_bfloat16(device: "torch.device") -> bool:
+    """Return whether bfloat16 products are faster than float32 ones: Ampere or newer, AMX, or AMD's AVX512-BF16.
+
+    An Intel processor has AVX512-BF16 too, but where AMX is missing, or hidden by a virtual machine, its products in
+    bfloat16 run at half the rate of float32 (170 against 335 GFLOP/s on 2 cores, torch 2.13).
+    """
     import torch
 
     if device.type == "cuda":
@@ -61,7 +65,8 @@ def has_bfloat16_units(device: "torch.device") -> bool:
     if device.type != "cpu":
         return False
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    is_intel = str(capabilities.get("cpu_name", "")).startswith("Intel")
+    return bool(capabilities.get("amx_bf16") or (capabilities.get("avx512_bf16") and not is_intel))
 
 
 def derive_seed(*parts: int | str) -> int:

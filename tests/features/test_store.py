@@ -96,7 +96,7 @@ def seal_and_die(writer: FeatureStoreWriter, monkeypatch, *, at_call: int) -> bo
         return call
 
     with monkeypatch.context() as patch:
-        patch.setattr(artifacts, "publish_bytes", dying(artifacts.publish_bytes))
+        patch.setattr(artifacts.files, "publish", dying(artifacts.files.publish))
         patch.setattr(Path, "unlink", dying(Path.unlink))
         try:
             writer.seal()

@@ -32,7 +32,7 @@ def command(
     """Report the environment."""
     import importlib.util
 
-    from videobert_cli.runtime import environment, has_bfloat16_units, pick_device
+    from videobert_cli.runtime import environment, has_fast_bfloat16, pick_device
 
     chosen = pick_device(device)
     facts = environment(seed=0, device=str(chosen))
@@ -41,12 +41,12 @@ def command(
     free_gib = shutil.disk_usage(Path.cwd()).free / 2**30
     write_ms = _safe_write_ms()
     gpu = f": {facts['gpu']}" if facts["gpu"] and chosen.type == "cuda" else ""
-    bfloat16 = "yes" if has_bfloat16_units(chosen) else "no"
+    bfloat16 = "yes" if has_fast_bfloat16(chosen) else "no"
     room = "ok  " if free_gib > _MIN_FREE_GIB else "warn"
     lines = (
         f"ok    python {facts['python']}   "
         + "   ".join(f"{name} {version}" for name, version in packages.items()),
-        f"ok    device {chosen}{gpu}, {facts['num_cpus']} CPUs, bfloat16 in hardware: {bfloat16}",
+        f"ok    device {chosen}{gpu}, {facts['num_cpus']} CPUs, bfloat16 faster than float32: {bfloat16}",
         f"ok    readers: pyav{', decord' if has_decord else ''}",
         f"{room}  disk: {free_gib:.1f} GiB free here, write + fsync + rename {write_ms:.1f} ms",
     )

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from videobert_cli.core.features.options import ExtractOptions, Precision
-from videobert_cli.runtime import has_bfloat16_units
+from videobert_cli.runtime import has_fast_bfloat16
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -14,7 +14,7 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 def pick_dtype(precision: Precision, *, device: torch.device) -> torch.dtype:
     """Return the type of the backbone's products: for `auto` bfloat16 where hardware has it, else float32."""
     if precision == "auto":
-        return torch.bfloat16 if has_bfloat16_units(device) else torch.float32
+        return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
     return _DTYPES[precision]
 
 

@@ -30,7 +30,7 @@ from videobert_cli.core.training.checkpoint import (
 from videobert_cli.core.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 from videobert_cli.core.training.options import LoopOptions, OptimizerOptions
 from videobert_cli.errors import NonFiniteLossError
-from videobert_cli.runtime import StopRequest, derive_seed, has_bfloat16_units
+from videobert_cli.runtime import StopRequest, derive_seed, has_fast_bfloat16
 
 METRICS_NAME = "metrics.jsonl"
 
@@ -204,7 +204,7 @@ class TrainingLoop:
     def _autocast(self) -> AbstractContextManager[object]:
         wanted = self._options.precision
         if wanted == "auto":
-            wanted = "bfloat16" if has_bfloat16_units(self._device) else "float32"
+            wanted = "bfloat16" if has_fast_bfloat16(self._device) else "float32"
         if wanted == "float32":
             return nullcontext()
         return torch.autocast(self._device.type, dtype=getattr(torch, wanted))
