@@ -197,11 +197,12 @@ class S3DBackbone:
         frames_FHWC = torch.from_numpy(batch.frames_FHWC).to(self.device)
         index_NT = torch.from_numpy(batch.frame_index_NT).to(self.device)
         with torch.inference_mode():
-            parts = [
-                self._forward(frames_FHWC, chunk_NT)
-                for chunk_NT in torch.split(index_NT, self._num_clips_at_once)
-            ]
-            return torch.cat(parts).cpu().numpy()
+            return self.compute(frames_FHWC, index_NT).cpu().numpy()
+
+    def compute(self, frames_FHWC: Tensor, index_NT: Tensor) -> Tensor:
+        """Return the same of tensors on the device, without waiting for it."""
+        chunks_NT = torch.split(index_NT, self._num_clips_at_once)
+        return torch.cat([self._forward(frames_FHWC, chunk_NT) for chunk_NT in chunks_NT])
 
     def _forward(self, frames_FHWC: Tensor, index_NT: Tensor) -> Tensor:
         clips_NTHWC = frames_FHWC[index_NT].to(torch.float32).div_(255).sub_(self._mean_C).div_(self._std_C)
