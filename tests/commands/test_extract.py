@@ -26,9 +26,14 @@ def test_a_folder_becomes_a_store_and_a_second_run_changes_nothing(
     store = tmp_path / "features"
     first = invoke("extract", clips, "--out", store, "--json")
     assert json.loads(first.out)["status"] == "done"
-    assert json.loads(first.out)["metrics"] == {
-        "extract.num_videos": 2, "extract.num_clips": 4, "extract.num_failed": 0
-    }  # fmt: skip
+    metrics = json.loads(first.out)["metrics"]
+    counted = {name: metrics[f"extract.{name}"] for name in ("num_videos", "num_clips", "num_failed")}
+    assert counted == {"num_videos": 2, "num_clips": 4, "num_failed": 0}
+    assert metrics["extract.clips_per_second"] > 0
+    assert metrics["extract.times_real_time"] == pytest.approx(
+        1.5 * metrics["extract.clips_per_second"], rel=1e-2
+    )
+    assert metrics["extract.bottleneck"] in {"decode", "device", "disk"}
     before = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
     second = invoke("extract", clips, "--out", store, "--json")
     assert json.loads(second.out)["status"] == "nothing-to-do"

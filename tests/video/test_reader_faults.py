@@ -102,7 +102,7 @@ def test_a_header_that_claims_a_huge_frame_is_refused_without_the_memory_for_it(
     picture[6:10] = (16_000).to_bytes(2, "little") * 2
     (tmp_path / "huge.gif").write_bytes(picture)
     assert reason(reader, tmp_path / "huge.gif") in {"too-large", "decode-error"}
-    memory = Path(f"/proc/{reader._process.pid}/status").read_text()
+    memory = Path(f"/proc/{reader._child.process.pid}/status").read_text()
     peak_kilobytes = int(memory.split("VmHWM:")[1].split()[0])
     assert peak_kilobytes < 300_000
 
@@ -180,7 +180,7 @@ def test_a_child_that_dies_or_hangs_costs_one_item(tmp_path, good, sign, expecte
         small = request(batch_num_clips=1, resize=512, crop_size=512)
         answers = reader.read(good, small)
         next(answers)
-        os.kill(reader._process.pid, sign)
+        os.kill(reader._child.process.pid, sign)
         began = time.monotonic()
         with pytest.raises(VideoError, match=r"timeout_seconds|signal SIG") as caught:
             list(answers)
@@ -217,7 +217,7 @@ def test_the_child_is_gone_when_the_parent_is_killed(tmp_path, good):
         "from rendered_videos import request\n"
         "from videobert_cli.core.video.reader import VideoReader; from videobert_cli.core.video.options import ReaderOptions\n"
         "r = VideoReader(ReaderOptions()); g = r.read(Path(sys.argv[1]), request(batch_num_clips=1, resize=512, crop_size=512)); next(g)\n"
-        "print(r._process.pid, flush=True); time.sleep(60)\n"
+        "print(r._child.process.pid, flush=True); time.sleep(60)\n"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", program, str(good), str(Path(__file__).parent)],
@@ -256,7 +256,7 @@ def test_the_child_ignores_ctrl_c_and_has_its_own_group(good):
     with VideoReader(ReaderOptions()) as reader:
         answers = reader.read(good, request(batch_num_clips=1))
         next(answers)
-        pid = reader._process.pid
+        pid = reader._child.process.pid
         assert os.getpgid(pid) == pid
         os.kill(pid, signal.SIGINT)
         *_, summary = answers

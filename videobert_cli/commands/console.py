@@ -33,7 +33,8 @@ class Console:
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._last_line: dict[str, float] = {}
-        self._started: dict[str, float] = {}
+        # When a stage was first heard of, and how far it was then: a stage that goes on did not do that just now.
+        self._started: dict[str, tuple[float, float]] = {}
 
     # --- the pipeline's news (Reporter) --------------------------------------------------------------------------
 
@@ -50,8 +51,8 @@ class Console:
         """Show how far a stage is: a bar on a terminal, else a line every 30 seconds."""
         if self._verbosity == "quiet":
             return
-        started = self._started.setdefault(stage, time.monotonic())
-        left = _time_left(time.monotonic() - started, done=done, total=total)
+        started, first = self._started.setdefault(stage, (time.monotonic(), done))
+        left = _time_left(time.monotonic() - started, done=done - first, total=total - first)
         if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
             self._show_bar(stage, done=done, total=total, detail=f"{detail}{left}")
             return

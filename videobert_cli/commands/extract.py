@@ -22,6 +22,7 @@ Examples:
   videobert extract recipes/demo.yaml
   videobert extract clips/ more.mp4 --out features
   videobert extract clips/ --out features --backbone s3d --weights s3d.pth
+  videobert extract recipes/demo.yaml --retry-failed
 """
 
 
@@ -42,7 +43,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     ] = None,
     null: Annotated[bool, typer.Option("--null", help="Names on standard input end with NUL.")] = False,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="With --out: try quarantined videos again.")
+        bool, typer.Option("--retry-failed", help="Try quarantined videos again.")
     ] = False,
     overrides: flags.SetOption = [],  # noqa: B006 - typer reads the default, nothing changes it
     dry_run: flags.DryRunOption = False,
@@ -62,7 +63,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
         chosen = {name: value for name, value in values.items() if value is not None}
         videos = expand_inputs(inputs, is_null_separated=null)
         return _extract_videos(videos, out=out, options=chosen, is_retry=retry_failed, common=common)
-    if len(inputs) != 1 or backbone or weights or null or retry_failed:
+    if len(inputs) != 1 or backbone or weights or null:
         raise UsageError(
             "without --out, extract takes one recipe and no flag for named videos",
             at="command line",
@@ -76,6 +77,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
         is_upstream_forbidden=False,
         is_overwrite=overwrite,
         common=common,
+        is_retry=retry_failed,
     )
     return run_stage("extract", inputs[0], flags=stage_flags)
 
@@ -97,11 +99,10 @@ def _extract_videos(
         status=status,
         exit_code=4 if report.num_failed else 0,
         metrics={
-            "extract.num_videos": num_videos,
-            "extract.num_clips": report.num_clips,
+            **report.facts,
             "extract.num_failed": report.num_failed,
             **{f"extract.failed.{reason}": count for reason, count in report.failures_by_reason.items()},
         },
         outputs={"features": str(out)},
-        lines=(f"extract: {num_videos:,} videos, {report.num_clips:,} clips{failed} -> {out}",),
+        lines=(f"extract: {num_videos:,} videos, {report.num_clips:,} clips{failed}{report.speed} -> {out}",),
     )

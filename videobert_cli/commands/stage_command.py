@@ -26,6 +26,7 @@ class StageFlags:
     is_upstream_forbidden: bool
     is_overwrite: bool
     common: CommonFlags
+    is_retry: bool = False
 
 
 def run_stage(target: str, recipe: str, *, flags: StageFlags, model: Path | None = None) -> CommandResult:
@@ -76,6 +77,7 @@ def _plan(
         stop=StopRequest(),
         reporter=console,
         external_model=model,
+        on_failed="retry" if flags.is_retry else "keep",
     )
     plan = make_plan(run, target=target)
     return CommandResult(
@@ -101,7 +103,12 @@ def _run(
 
     console, stop = parts
     run = Run(
-        loaded, device=pick_device(flags.common.device), stop=stop, reporter=console, external_model=model
+        loaded,
+        device=pick_device(flags.common.device),
+        stop=stop,
+        reporter=console,
+        external_model=model,
+        on_failed="retry" if flags.is_retry else "keep",
     )
     run.require_data()
     with run.open():

@@ -42,20 +42,23 @@ def _execute(run: Run) -> StageReport:
         options=run.recipe.extract,
         directory=run.paths.features,
         device=run.device,
+        on_failed=run.on_failed,
         stop=run.stop,
         reporter=run.reporter,
     )
     failed = f", {report.num_failed} failed" if report.num_failed else ""
     return StageReport(
-        summary=f"{report.num_readable:,} videos, {report.num_clips:,} clips{failed}",
-        facts={"extract.num_videos": report.num_readable, "extract.num_clips": report.num_clips},
+        summary=f"{report.num_readable:,} videos, {report.num_clips:,} clips{failed}{report.speed}",
+        facts=report.facts,
         num_failed=report.num_failed,
     )
 
 
 def _is_complete(run: Run) -> bool:
-    """Whether no video of the manifest is new since the stage finished."""
-    known = set(FeatureStore.open(run.paths.features).ids()) | set(read_quarantine(run.paths.features))
+    """Whether no video of the manifest is new since the stage finished, or is to be tried again."""
+    known = set(FeatureStore.open(run.paths.features).ids())
+    if run.on_failed == "keep":
+        known |= set(read_quarantine(run.paths.features))
     return all(video.id in known for video in run.videos)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import torch
 from filelock import FileLock, Timeout
@@ -73,8 +74,12 @@ class Run:
         stop: StopRequest,
         reporter: Reporter,
         external_model: Path | None = None,
+        on_failed: Literal["keep", "retry"] = "keep",
     ) -> None:
-        """Args: `external_model` is a model directory made elsewhere, in place of the run's own (`--model`)."""
+        """Args:
+        external_model: A model directory made elsewhere, in place of the run's own (`--model`).
+        on_failed: What becomes of videos that could not be read before (`--retry-failed`).
+        """
         self.loaded = loaded
         self.recipe: Recipe = loaded.recipe
         self.paths = RunPaths(root=loaded.recipe.run)
@@ -82,6 +87,7 @@ class Run:
         self.stop = stop
         self.reporter = reporter
         self.external_model = external_model
+        self.on_failed = on_failed
 
     def directory(self, stage: str) -> Path:
         """Return a stage's directory; work on a model made elsewhere has a directory of its own beside it."""

@@ -44,11 +44,12 @@ class ClipRunner:
         frames_FHWC = torch.from_numpy(batch.frames_FHWC).to(self._device)
         index_NT = torch.from_numpy(batch.frame_index_NT).to(self._device)
         with torch.inference_mode():
-            parts = [
-                self._run(frames_FHWC, chunk_NT)
-                for chunk_NT in torch.split(index_NT, self._num_clips_at_once)
-            ]
-            return torch.cat(parts).cpu().numpy()
+            return self.compute(frames_FHWC, index_NT).cpu().numpy()
+
+    def compute(self, frames_FHWC: Tensor, index_NT: Tensor) -> Tensor:
+        """Return the same of tensors on the device, without waiting for it."""
+        chunks_NT = torch.split(index_NT, self._num_clips_at_once)
+        return torch.cat([self._run(frames_FHWC, chunk_NT) for chunk_NT in chunks_NT])
 
     def _run(self, frames_FHWC: Tensor, index_NT: Tensor) -> Tensor:
         num_clips = len(index_NT)

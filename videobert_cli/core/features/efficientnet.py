@@ -185,18 +185,19 @@ class EfficientNetBackbone:
         )
 
     def features(self, batch: ClipBatch) -> np.ndarray:
-        """Return the features of a batch of clips, float32 `[N, 2560]`: mean | mean absolute difference.
+        """Return the features of a batch of clips, float32 `[N, 2560]`: mean | mean absolute difference."""
+        index_NT = torch.from_numpy(batch.frame_index_NT).to(self.device)
+        with torch.inference_mode():
+            return self.compute(torch.from_numpy(batch.frames_FHWC), index_NT).cpu().numpy()
+
+    def compute(self, frames_FHWC: Tensor, index_NT: Tensor) -> Tensor:
+        """Return the same of tensors, without waiting for the device; the frames may lie on the CPU.
 
         Every distinct frame goes through the network once. The second half is zero where a clip has one
         frame.
         """
-        frames_FHWC = torch.from_numpy(batch.frames_FHWC)
-        index_NT = torch.from_numpy(batch.frame_index_NT).to(self.device)
-        with torch.inference_mode():
-            chunks = [
-                self._frame_features(chunk) for chunk in torch.split(frames_FHWC, self._num_frames_at_once)
-            ]
-            return _pool_clips(torch.cat(chunks)[index_NT]).cpu().numpy()
+        chunks = [self._frame_features(chunk) for chunk in torch.split(frames_FHWC, self._num_frames_at_once)]
+        return _pool_clips(torch.cat(chunks)[index_NT])
 
     def _frame_features(self, frames_FHWC: Tensor) -> Tensor:
         # NHWC in memory is channels_last once permuted: no copy.

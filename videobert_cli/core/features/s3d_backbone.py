@@ -83,6 +83,10 @@ class S3DBackbone:
         """Return the features of a batch of clips, float32 `[N, 1024]`."""
         return self._runner.features(batch)
 
+    def compute(self, frames_FHWC: Tensor, index_NT: Tensor) -> Tensor:
+        """Return the same of tensors on the device, without waiting for it."""
+        return self._runner.compute(frames_FHWC, index_NT)
+
 
 def _describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     return {

@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import av.logging
+import numpy as np
+from numpy.typing import NDArray
 
 from videobert_cli.core.video import channel
+from videobert_cli.core.video.frame_ring import FrameRing
 from videobert_cli.core.video.frames import FrameRequest, ReadLimits, VideoSummary
 from videobert_cli.core.video.pyav_frames import PyAVSource
 from videobert_cli.core.video.sampling import ClipAssembler, SampleClock, SampledClips, Timeline
@@ -26,24 +29,26 @@ from videobert_cli.errors import VideoError
 _MAX_MEMORY_BYTES = 4 << 30
 _MAX_OPEN_FILES = 64
 _PR_SET_PDEATHSIG = 1
+# The program and the package's place; then, where there is a ring, its descriptor, slots and bytes of a slot.
+_NUM_ARGUMENTS_WITHOUT_RING = 2
 
 
 def main() -> None:
     """Serve requests from standard input on standard output until the input closes."""
-    requests, answers = _take_pipes()
+    parent = _take_pipes()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     av.logging.set_level(None)
     _limit_resources()
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            head, _ = channel.receive(requests)
+            head = parent.next_request()
             try:
-                _answer(answers, head)
+                _answer(parent, head)
             except (BrokenPipeError, EOFError):
                 raise
             except Exception as error:
                 what = f"the decoder's process failed: {type(error).__name__}: {error}"
-                channel.send(answers, {"kind": "error", "reason": "decoder-crashed", "what": what})
+                parent.send({"kind": "error", "reason": "decoder-crashed", "what": what})
                 raise
 
 
@@ -116,7 +121,7 @@ def _check_length(ticks: int, *, max_ticks: float, path: Path) -> None:
         raise VideoError("its frames run on beyond max_duration_seconds", reason="too-long", at=str(path))
 
 
-def _answer(answers: BinaryIO, head: dict[str, Any]) -> None:
+def _answer(parent: "_Parent", head: dict[str, Any]) -> None:
     path = Path(head["path"])
     resize = head["request"]["resize"]
     request = FrameRequest(
@@ -132,24 +137,22 @@ def _answer(answers: BinaryIO, head: dict[str, Any]) -> None:
         try:
             for item in read_clips(source, path=path, request=request, limits=limits):
                 source.rest()
-                _send_item(answers, item, frames_per_second=request.frames_per_second)
+                _send_item(parent, item, frames_per_second=request.frames_per_second)
         finally:
             source.close()
     except VideoError as error:
-        channel.send(answers, {"kind": "error", "reason": error.reason, "what": error.what})
+        parent.send({"kind": "error", "reason": error.reason, "what": error.what})
     except ImportError as error:
         fix = "pip install decord (x86-64 Linux or Windows), or set extract.reader.name to pyav"
-        channel.send(
-            answers, {"kind": "not-installed", "what": f"decord cannot be loaded: {error}", "fix": fix}
-        )
+        parent.send({"kind": "not-installed", "what": f"decord cannot be loaded: {error}", "fix": fix})
     except MemoryError:
         what = f"decoding needs more than {_MAX_MEMORY_BYTES >> 30} GiB of memory"
-        channel.send(answers, {"kind": "error", "reason": "out-of-memory", "what": what})
+        parent.send({"kind": "error", "reason": "out-of-memory", "what": what})
 
 
-def _send_item(answers: BinaryIO, item: SampledClips | VideoSummary, *, frames_per_second: float) -> None:
+def _send_item(parent: "_Parent", item: SampledClips | VideoSummary, *, frames_per_second: float) -> None:
     if isinstance(item, VideoSummary):
-        channel.send(answers, {"kind": "summary", "summary": asdict(item)})
+        parent.send({"kind": "summary", "summary": asdict(item)})
         return
     head = {
         "kind": "clips",
@@ -157,17 +160,67 @@ def _send_item(answers: BinaryIO, item: SampledClips | VideoSummary, *, frames_p
         "rows": item.rows_NT,
         "start_seconds": [start / frames_per_second for start in item.starts_N],
     }
-    channel.send(answers, head, parts=[picture.data for picture in item.pictures])
+    parent.send_pictures(head, item.pictures)
 
 
-def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Return private copies of standard input and output; a library that prints must not break the messages."""
+class _Parent:
+    """The other side: takes answers, pictures among them, and names what to do next."""
+
+    def __init__(self, *, requests: BinaryIO, answers: BinaryIO, ring: FrameRing | None) -> None:
+        self._requests = requests
+        self._answers = answers
+        self._ring = ring
+        self._free = list(range(ring.num_slots)) if ring else []
+
+    def next_request(self) -> dict[str, Any]:
+        """Return the next file to read, noting slots that come back meanwhile.
+
+        Raises:
+            EOFError: The parent wants no more.
+        """
+        while True:
+            head, _ = channel.receive(self._requests)
+            if head["kind"] == "read":
+                return head
+            self._free.append(head["slot"])
+
+    def send(self, head: dict[str, Any]) -> None:
+        """Send a message without pictures."""
+        channel.send(self._answers, head)
+
+    def send_pictures(self, head: dict[str, Any], pictures: list[NDArray[np.uint8]]) -> None:
+        """Send a message with pictures: through a slot, once one is free, or with the message if none is so large."""
+        num_bytes = sum(picture.nbytes for picture in pictures)
+        if self._ring is None or num_bytes > self._ring.slot_num_bytes:
+            channel.send(self._answers, head | {"slot": None}, parts=[picture.data for picture in pictures])
+            return
+        while not self._free:
+            answer, _ = channel.receive(self._requests)
+            self._free.append(answer["slot"])
+        slot = self._free.pop(0)
+        memory = self._ring.slot(slot, num_bytes=num_bytes)
+        end = 0
+        for picture in pictures:
+            start, end = end, end + picture.nbytes
+            memory[start:end] = picture.reshape(-1)
+        self.send(head | {"slot": slot})
+
+
+def _take_pipes() -> _Parent:
+    """Return the other side, over private copies of standard input and output; a library that prints must not break
+    the messages.
+    """
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1):
         os.dup2(null, descriptor)
-    return requests, answers
+    ring = None
+    if len(sys.argv) > _NUM_ARGUMENTS_WITHOUT_RING:
+        descriptor, num_slots, slot_num_bytes = map(int, sys.argv[_NUM_ARGUMENTS_WITHOUT_RING:])
+        ring = FrameRing(descriptor, num_slots=num_slots, slot_num_bytes=slot_num_bytes)
+        os.close(descriptor)
+    return _Parent(requests=requests, answers=answers, ring=ring)
 
 
 def _limit_resources() -> None:

@@ -47,6 +47,16 @@ class FrameRequest:
         if self.crop_size > short:
             raise ValueError(f"crop_size {self.crop_size} is larger than the resized frame {self.resize}")
 
+    @property
+    def clip_num_bytes(self) -> int:
+        """Return the bytes of one clip's frames, all of them distinct."""
+        return len(self.frame_indices) * self.crop_size * self.crop_size * 3
+
+    @property
+    def batch_num_bytes(self) -> int:
+        """Return the bytes of the largest batch's frames."""
+        return self.batch_num_clips * self.clip_num_bytes
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClipBatch:
@@ -90,3 +100,4 @@ class ReadLimits:
     max_duration_seconds: float
     max_file_bytes: int
     allow_truncated: bool
+    num_threads: int

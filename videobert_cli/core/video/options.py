@@ -1,7 +1,7 @@
 """The recipe's `data:` section and the reader's part of `extract:`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,10 @@ class ReaderOptions(Options):
     """`extract.reader:` how files become frames, and what a file may cost before it is quarantined."""
 
     name: Literal["pyav", "decord"] = Field(default="pyav", description="The decoder.")
+    num_workers: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = Field(
+        default="auto",
+        description="Decoder processes; `auto` is half the cores this process may use, with a GPU all but one.",
+    )
     max_pixels: int = Field(default=8_300_000, gt=0, description="Largest frame, width x height.")
     max_duration_seconds: float = Field(default=21_600, gt=0, description="Longest video.")
     max_file_bytes: int = Field(default=4_294_967_296, gt=0, description="Largest file.")

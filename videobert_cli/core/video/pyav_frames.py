@@ -21,7 +21,6 @@ from videobert_cli.errors import VideoError
 
 _FALLBACK_RATE = Fraction(25)
 _MAX_RATE = 1000
-_NUM_THREADS = 2
 # AVI stores no display times: PyAV reports decode times, right as a set and in the wrong order by at most the
 # decoder's reordering depth.
 _REORDER_FRAMES = 16
@@ -41,7 +40,7 @@ class PyAVSource:
         self._num_errors = 0
         context = self._media.stream.codec_context
         context.thread_type = "AUTO"
-        context.thread_count = min(_NUM_THREADS, os.cpu_count() or 1)
+        context.thread_count = min(limits.num_threads, os.cpu_count() or 1)
         context.options = {"max_pixels": str(limits.max_pixels)}
         self.facts = facts_of(self._media, decoder="pyav")
 

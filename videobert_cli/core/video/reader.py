@@ -4,34 +4,31 @@ Shape suffixes: F distinct frames of a batch, N clips, T frames of a clip that t
 H height, W width, C colour (RGB).
 """
 
-import contextlib
 import os
-import signal
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, Self
 
 import numpy as np
 
-import videobert_cli
-from videobert_cli.core.video import channel
+from videobert_cli.core.video.decoder_process import DecoderProcess, Watch
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest, ReadLimits, VideoSummary
 from videobert_cli.core.video.options import ReaderOptions
 from videobert_cli.errors import InputError, VideoError
 
-__all__ = ["ClipBatch", "FrameRequest", "VideoReader", "VideoSummary"]
+__all__ = ["ClipBatch", "FrameRequest", "LentBatch", "VideoReader", "VideoSummary"]
 
 _FILES_PER_CHILD = 200
-_CHILD_PROGRAM = (
-    "import sys; sys.path.append(sys.argv[1]); import videobert_cli.core.video.decoder_child as c; c.main()"
-)
-_PATIENCE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LentBatch:
+    """Clips whose frames lie in memory that the decoder child wants back: copy what is needed, then `give_back()`."""
+
+    batch: ClipBatch
+    give_back: Callable[[], None]
 
 
 class VideoReader:
@@ -42,15 +39,17 @@ class VideoReader:
     (decoders.md).
     """
 
-    def __init__(self, options: ReaderOptions) -> None:
+    def __init__(self, options: ReaderOptions, *, num_threads: int = 2) -> None:
+        """Args: `num_threads` is the decoder's; one where several readers share the cores."""
         self._options = options
         self._limits = ReadLimits(
             max_pixels=options.max_pixels,
             max_duration_seconds=options.max_duration_seconds,
             max_file_bytes=options.max_file_bytes,
             allow_truncated=options.allow_truncated,
+            num_threads=num_threads,
         )
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: DecoderProcess | None = None
         self._num_files = 0
         self._is_busy = False
 
@@ -72,13 +71,27 @@ class VideoReader:
                 came before must then be dropped.
             InputError: The decoder that was asked for is not installed.
         """
+        for item in self.lend(path, request):
+            if isinstance(item, LentBatch):
+                batch = replace(item.batch, frames_FHWC=item.batch.frames_FHWC.copy())
+                item.give_back()
+                yield batch
+            else:
+                yield item
+
+    def lend(self, path: Path, request: FrameRequest) -> Iterator[LentBatch | VideoSummary]:
+        """Yield as `read` does, the frames not copied: two batches at most may be out at a time.
+
+        The next item comes once one of two is given back, which another thread may do. Raises as `read`.
+        """
         if self._is_busy or self._num_files >= _FILES_PER_CHILD:
             self.close()
-        process = self._start()
+        child = self._start(slot_num_bytes=request.batch_num_bytes)
         self._is_busy = True
         self._num_files += 1
-        watch = _Watch(process, seconds=self._options.timeout_seconds)
+        watch = Watch(child, seconds=self._options.timeout_seconds)
         head = {
+            "kind": "read",
             "path": os.fspath(path),
             "decoder": self._options.name,
             "request": asdict(request),
@@ -86,7 +99,7 @@ class VideoReader:
         }
         is_whole = False
         try:
-            for item in self._answers(process, head=head, watch=watch, request=request):
+            for item in self._answers(child, head=head, watch=watch, request=request):
                 is_whole = isinstance(item, VideoSummary)
                 if is_whole:
                     self._is_busy = False
@@ -95,66 +108,40 @@ class VideoReader:
             is_whole = error.reason not in {"decoder-crashed", "timeout"}
             raise VideoError(error.what, reason=error.reason, at=str(path)) from error
         finally:
-            if process is self._process:
+            if child is self._child:
                 self._is_busy = False
                 if not is_whole:
                     self.close()
 
     def close(self) -> None:
         """End the child; the next `read` starts another."""
-        process, self._process = self._process, None
+        child, self._child = self._child, None
         self._num_files = 0
         self._is_busy = False
-        if process is None:
-            return
-        with contextlib.suppress(OSError):
-            process.kill()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        process.wait()
+        if child is not None:
+            child.kill()
 
-    def _start(self) -> "subprocess.Popen[bytes]":
-        """Return the living child, a new one if need be."""
-        if self._process is not None and self._process.poll() is None:
-            return self._process
+    def _start(self, *, slot_num_bytes: int) -> DecoderProcess:
+        """Return the living child, a new one if need be; its slots are as large as its first file asks."""
+        if self._child is not None and self._child.is_alive():
+            return self._child
         self.close()
-        package_root = Path(videobert_cli.__file__).resolve().parents[1]
-        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _CHILD_PROGRAM, str(package_root)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            start_new_session=True,
-        )
-        return self._process
+        self._child = DecoderProcess(slot_num_bytes=slot_num_bytes)
+        return self._child
 
     def _answers(
-        self,
-        process: "subprocess.Popen[bytes]",
-        *,
-        head: dict[str, Any],
-        watch: "_Watch",
-        request: FrameRequest,
-    ) -> Iterator[ClipBatch | VideoSummary]:
-        requests, answers = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
+        self, child: DecoderProcess, *, head: dict[str, Any], watch: Watch, request: FrameRequest
+    ) -> Iterator[LentBatch | VideoSummary]:
         try:
             with watch:
-                channel.send(requests, head)
+                child.send(head)
         except OSError as error:
             raise watch.what_happened() from error
         while True:
-            try:
-                with watch:
-                    answer, body = channel.receive(answers)
-            except (EOFError, OSError, ValueError) as error:
-                raise watch.what_happened() from error
+            answer, body = child.receive(watch=watch)
             match answer["kind"]:
                 case "clips":
-                    yield _batch_of(answer, body, crop_size=request.crop_size)
+                    yield _batch_of(answer, body, child=child, crop_size=request.crop_size)
                 case "summary":
                     yield VideoSummary(**answer["summary"])
                     return
@@ -166,50 +153,19 @@ class VideoReader:
                     )
 
 
-class _Watch:
-    """Kills the child when the time spent inside `with` adds up to more than was granted."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]", *, seconds: float) -> None:
-        self._process = process
-        self._granted_seconds = seconds
-        self._left_seconds = seconds
-        self._timer: threading.Timer | None = None
-        self._start_seconds = 0.0
-        self._has_fired = False
-
-    def __enter__(self) -> None:
-        self._start_seconds = time.monotonic()
-        self._timer = threading.Timer(max(0.0, self._left_seconds), self._fire)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._left_seconds -= time.monotonic() - self._start_seconds
-
-    def what_happened(self) -> VideoError:
-        """Return why the child fell silent."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_PATIENCE_SECONDS)
-        if self._has_fired:
-            return VideoError(f"no answer within timeout_seconds {self._granted_seconds:g}", reason="timeout")
-        code = self._process.returncode
-        end = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
-        return VideoError(f"the decoder's process ended with {end}", reason="decoder-crashed")
-
-    def _fire(self) -> None:
-        self._has_fired = True
-        with contextlib.suppress(OSError):
-            self._process.kill()
-
-
-def _batch_of(answer: dict[str, Any], body: bytearray, *, crop_size: int) -> ClipBatch:
-    frames_FHWC = np.frombuffer(body, dtype=np.uint8).reshape(answer["num_frames"], crop_size, crop_size, 3)
-    return ClipBatch(
-        frames_FHWC=frames_FHWC,
+def _batch_of(answer: dict[str, Any], body: bytearray, *, child: DecoderProcess, crop_size: int) -> LentBatch:
+    shape = answer["num_frames"], crop_size, crop_size, 3
+    give_back: Callable[[], None] = _keep
+    memory = np.frombuffer(body, dtype=np.uint8)
+    if answer["slot"] is not None:
+        memory, give_back = child.lend(answer["slot"], num_bytes=int(np.prod(shape)))
+    batch = ClipBatch(
+        frames_FHWC=memory.reshape(shape),
         frame_index_NT=np.asarray(answer["rows"], dtype=np.int64),
         clip_start_seconds_N=np.asarray(answer["start_seconds"], dtype=np.float64),
     )
+    return LentBatch(batch=batch, give_back=give_back)
+
+
+def _keep() -> None:
+    """Do nothing: what came through the pipe is ours."""
