@@ -65,7 +65,7 @@ def main() -> None:
         "package, one by one, float32": NUM_IMAGES / seconds(one_by_one),
         "package, batches of 16, float32": NUM_IMAGES / seconds(batched),
     }
-    for precision in ("float32", "auto"):
+    for precision in ("float32", "bfloat16", "auto"):
         ours = load_backbone(ExtractOptions(precision=precision), device=torch.device("cpu"))
         rates[f"videobert, {precision} ({ours.dtype})"] = NUM_IMAGES / seconds(
             lambda b=ours: b.features(batch)
