@@ -1,10 +1,12 @@
 """Real videos through the reader and the embedded backbone: kept, quarantined, stopped, killed, retried."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from videobert_cli.core.features.store import FeatureStore, verify_store
 from videobert_cli.core.video.manifest import Video
 from videobert_cli.core.video.options import ReaderOptions
 from videobert_cli.core.video.reader import VideoReader
-from videobert_cli.errors import StaleStageError
+from videobert_cli.errors import ResourceError, StaleStageError
 
 pytestmark = pytest.mark.slow
 CPU = torch.device("cpu")
@@ -190,3 +192,111 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(videos, tmp_path) -> N
     run(videos, broken)
     assert artifacts.read_manifest(broken).content_hash == artifacts.read_manifest(unbroken).content_hash
     assert not [path for path in broken.rglob("*") if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(("num_workers", "batch_num_clips"), [(3, 16), (2, 1), (1, 3)])
+def test_the_bytes_depend_neither_on_the_children_nor_on_the_batches(
+    videos, tmp_path, num_workers, batch_num_clips
+) -> None:
+    run(videos, tmp_path / "one")
+    other = OPTIONS.model_copy(
+        update={
+            "batch_num_clips": batch_num_clips,
+            "reader": ReaderOptions(timeout_seconds=30, num_workers=num_workers),
+        }
+    )
+    extract_features(videos, options=other, directory=tmp_path / "two", device=CPU)
+    first, second = (artifacts.read_manifest(tmp_path / name) for name in ("one", "two"))
+    assert first.content_hash == second.content_hash
+
+
+def test_clips_of_a_video_that_fails_later_are_dropped(videos, tmp_path) -> None:
+    good = [item for item in videos if item.id.startswith("good")]
+    run(good, tmp_path / "expected")
+    # Damaged in its middle: half of its clips have been decoded by then.
+    damaged = tmp_path / "videos" / "good00.mp4"
+    make_video(damaged, num_frames=1000)
+    content = bytearray(damaged.read_bytes())
+    middle, length = len(content) // 2, len(content) // 20
+    content[middle : middle + length] = bytes(length)
+    damaged.write_bytes(content)
+    seen = []
+    report = run(
+        [*good, video(damaged)], tmp_path / "found", on_rates=lambda rates: seen.append(rates.num_clips)
+    )
+    assert report.failures_by_reason == {"decode-error": 1}
+    assert seen[-1] > 9
+    expected, found = (artifacts.read_manifest(tmp_path / name) for name in ("expected", "found"))
+    assert found.facts == expected.facts
+    for item in good:
+        stored = [
+            FeatureStore.open(tmp_path / name).read(item.id).features_TD for name in ("expected", "found")
+        ]
+        np.testing.assert_array_equal(*stored)
+
+
+def test_rates_name_the_slowest_part(videos, tmp_path) -> None:
+    told = []
+    report = run(videos, tmp_path / "store", on_rates=told.append)
+    assert report.rates.num_clips == 9
+    assert told[-1].num_clips == 9
+    assert report.rates.times_real_time == pytest.approx(1.5 * report.rates.clips_per_second)
+    spent = report.rates.spent_seconds
+    assert sum(spent.values()) <= report.rates.seconds
+    assert spent[report.rates.bottleneck] == max(spent.values())
+    assert report.facts["extract.bottleneck"] == report.rates.bottleneck
+    assert run(videos, tmp_path / "store").rates is None
+
+
+def test_a_stop_is_heard_while_a_decoder_hangs(videos, tmp_path) -> None:
+    children = Path(f"/proc/{os.getpid()}/task")
+    if not children.is_dir():
+        pytest.skip("children are found in /proc")
+
+    def hang() -> None:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            for listing in children.glob("*/children"):
+                for pid in listing.read_text().split():
+                    os.kill(int(pid), signal.SIGSTOP)
+                    return
+
+    stopper = threading.Thread(target=hang)
+    stopper.start()
+    began = time.monotonic()
+    report = run(videos, tmp_path / "store", should_stop=lambda: time.monotonic() > began + 4)
+    stopper.join()
+    assert report.is_stopped
+    assert time.monotonic() - began < 15
+    assert not [pid for listing in children.glob("*/children") for pid in listing.read_text().split()]
+
+
+def test_a_disk_that_fills_up_ends_it_with_the_store_s_own_error(videos, tmp_path, monkeypatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise ResourceError("cannot write: No space left on device", at="there", fix="free some")
+
+    monkeypatch.setattr("videobert_cli.core.features.store_writer.FeatureStoreWriter.add", full)
+    with pytest.raises(ResourceError, match="No space left"):
+        run(videos, tmp_path / "store")
+
+
+@pytest.mark.full
+def test_memory_grows_neither_with_the_length_nor_with_the_number_of_videos(tmp_path) -> None:
+    make_video(tmp_path / "short" / "a.mp4", num_frames=200)
+    make_video(tmp_path / "long" / "a.mp4", num_frames=12_000)
+    (tmp_path / "many").mkdir()
+    for number in range(60):
+        shutil.copyfile(tmp_path / "short" / "a.mp4", tmp_path / "many" / f"{number:03d}.mp4")
+    code = _CHILD.format(tests=str(Path(__file__).parent)) + (
+        "import resource; print([resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)])"
+    )
+    peaks = {}
+    for name in ("short", "long", "many"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / name), str(tmp_path / f"store-{name}")],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        peaks[name] = json.loads(done.stdout)
+    for name in ("long", "many"):
+        for found, short in zip(peaks[name], peaks["short"], strict=True):
+            assert found < short + 40_000, peaks

@@ -241,7 +241,8 @@ def test_portions_are_small_and_hold_at_least_a_clip() -> None:
         clip_num_frames=30, frame_indices=tuple(range(30)), crop_size=224, resize=256, batch_num_clips=64
     )
     assert s3d.clip_num_bytes == 30 * 224 * 224 * 3
-    assert portioned(s3d).batch_num_clips == 3
+    assert portioned(s3d).batch_num_clips == 1
+    assert portioned(request(batch_num_clips=64)).batch_num_clips == 15
     assert portioned(request(batch_num_clips=2)).batch_num_clips == 2
     huge = request(crop_size=1024, resize=1024, batch_num_clips=8)
     assert portioned(huge).batch_num_clips == 1

@@ -19,9 +19,9 @@ from videobert_cli.core.video.options import ReaderOptions
 from videobert_cli.core.video.reader import LentBatch, VideoReader
 from videobert_cli.errors import VideoError
 
-# Clips that a child hands over at once: enough that messages cost nothing, few enough that sixteen children's slots
-# stay under a gigabyte.
-_PORTION_BYTES = 16 << 20
+# Clips that a child hands over at once: enough that messages cost nothing (one clip of S3D, six of the embedded
+# network), few enough that the device does not wait for the first and sixteen children's slots take 200 MB.
+_PORTION_BYTES = 4 << 20
 _SECONDS_BETWEEN_LOOKS = 0.1
 
 
