@@ -9,6 +9,7 @@ import os
 import platform
 import signal
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,12 @@ def pick_device(name: str) -> "torch.device":
     import torch
 
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        rank = launched_rank()
+        return torch.device(
+            "cuda" if rank is None else f"cuda:{rank.local_index % torch.cuda.device_count()}"
+        )
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -50,6 +56,25 @@ def pick_device(name: str) -> "torch.device":
             f"device {name!r} is not on this machine", at="--device", fix="use --device auto or --device cpu"
         )
     return device
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchedRank:
+    """This process as `torchrun` counts it: `index` of `num_ranks` in all, `local_index` on this machine."""
+
+    index: int
+    num_ranks: int
+    local_index: int
+
+
+def launched_rank() -> LaunchedRank | None:
+    """Return which of `torchrun`'s processes this is, None where it did not start this one."""
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    values = [os.environ.get(name, "") for name in names]
+    if "TORCHELASTIC_RUN_ID" not in os.environ or not all(value.isdecimal() for value in values):
+        return None
+    index, num_ranks, local_index = map(int, values)
+    return LaunchedRank(index=index, num_ranks=num_ranks, local_index=local_index)
 
 
 def has_fast_bfloat16(device: "torch.device") -> bool:

@@ -22,7 +22,8 @@ from videobert_cli.core.features.collect import features_of_video
 from videobert_cli.core.features.extract import ExtractProgress, extract_features
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.features.quarantine import read_quarantine
-from videobert_cli.core.features.store import FeatureStore, verify_store
+from videobert_cli.core.features.store import FeatureStore
+from videobert_cli.core.features.store_check import verify_store
 from videobert_cli.core.video.manifest import Video
 from videobert_cli.core.video.options import ReaderOptions
 from videobert_cli.core.video.reader import VideoReader
@@ -119,7 +120,7 @@ def test_a_repaired_video_is_tried_again_only_when_asked(videos, tmp_path) -> No
     run(videos, store_at)
     make_video(tmp_path / "videos" / "text.mp4", seed=9)
     assert run(videos, store_at).count("failed") == 2
-    report = run(videos, store_at, retry_failed=True)
+    report = run(videos, store_at, on_failed="retry")
     assert (report.count("done"), report.count("kept"), report.count("failed")) == (1, 3, 1)
     assert list(read_quarantine(store_at)) == ["empty"]
     assert read_quarantine(store_at)["empty"].attempts == 2

@@ -25,8 +25,7 @@ def small_stages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _make(run: Run, target: str, *, upstream: bool = True, overwrite: bool = False) -> PipelineResult:
-    with run.open():
-        return run_pipeline(run, target=target, upstream=upstream, overwrite=overwrite)
+    return run_pipeline(run, target=target, upstream=upstream, overwrite=overwrite)
 
 
 def _made(run: Run) -> dict[str, str]:
@@ -59,13 +58,12 @@ def test_missing_stages_are_made_and_finished_ones_are_not_made_again(tmp_path: 
     assert third.reporter.finished[0] == "extract: done before: made with 0"
 
 
-def test_p1_nothing_to_do_writes_nothing_but_the_owner(tmp_path: Path) -> None:
+def test_p1_nothing_to_do_writes_nothing_at_all(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     _make(run, "evaluate")
-    before = {path: path.stat().st_mtime_ns for path in run.paths.root.rglob("*") if path.is_file()}
+    before = {path: path.stat().st_mtime_ns for path in run.paths.root.rglob("*")}
     _make(make_run(tmp_path), "evaluate")
-    after = {path: path.stat().st_mtime_ns for path in run.paths.root.rglob("*") if path.is_file()}
-    assert {path.name for path in after if before.get(path) != after[path]} <= {".lock", ".owner.json"}
+    assert {path: path.stat().st_mtime_ns for path in run.paths.root.rglob("*")} == before
 
 
 def test_a_stale_stage_is_refused_and_the_runs_own_record_stays(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Artifacts: a directory with a `manifest.json`, written last, that holds size and xxh3 of every file beside it.
 
 `content_hash` covers names and contents of the files only (no times, host names or paths): equal work, equal hash.
+A feature store's covers its items instead, however they are spread over files.
 The manifest holds its own hash too.
 """
 
@@ -63,13 +64,15 @@ def seal(
     parents: Mapping[str, str] | None = None,
     facts: Mapping[str, Any] | None = None,
     ignore: Iterable[str] = (),
+    content_hash: str | None = None,
 ) -> Manifest:
     """Write the manifest of all files under `directory`, last: from now on the artifact exists.
 
-    Hidden files (a leading dot) and top-level entries named in `ignore` are not part of the artifact.
+    Hidden files (a leading dot) and top-level entries named in `ignore` are not part of the artifact. `content_hash`
+    is given where it means nothing how the contents are spread over files; whoever gives it also verifies it.
     """
     files = {name: _record(directory / name) for name in _artifact_files(directory, ignore=frozenset(ignore))}
-    manifest = Manifest(kind=kind, content_hash=_content_hash(files), files=files)
+    manifest = Manifest(kind=kind, content_hash=content_hash or _content_hash(files), files=files)
     manifest = replace(manifest, parents=parents or {}, settings=settings or {}, facts=facts or {})
     manifest = replace(manifest, manifest_xxh3=manifest.own_hash())
     publish_json(directory / MANIFEST_NAME, asdict(manifest))

@@ -1,21 +1,29 @@
 """`videobert extract`: a recipe's extract stage, or features of named videos without a recipe."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from videobert_cli.commands import flags
+from videobert_cli.commands import flags, slurm
 from videobert_cli.commands.inputs import expand_inputs
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags, console_and_stop
-from videobert_cli.commands.stage_command import StageFlags, run_stage
+from videobert_cli.commands.stage_command import StageFlags, prepared_run, run_stage
 from videobert_cli.errors import UsageError
+from videobert_cli.runtime import launched_rank
+
+if TYPE_CHECKING:
+    from videobert_cli.core.features.sharding import Shard
+    from videobert_cli.pipeline.extraction import ExtractEnd
 
 HELP = """Videos become features: one vector for each clip of 30 frames.
 
 With a recipe, the videos of its `data:` section; with --out DIR, the videos and folders named, by built-in defaults
 (--backbone, --weights choose others). Videos that cannot be read are listed in quarantine.jsonl (exit code 4).
+
+Several processes may fill one store, each its --shard; under torchrun each rank takes one, and its GPU.
 
 \b
 Examples:
@@ -23,6 +31,9 @@ Examples:
   videobert extract clips/ more.mp4 --out features
   videobert extract clips/ --out features --backbone s3d --weights s3d.pth
   videobert extract recipes/demo.yaml --retry-failed
+  videobert extract recipes/howto100m.yaml --shard 3/16
+  videobert extract recipes/howto100m.yaml --emit-slurm job.sh --num-shards 64
+  torchrun --nproc-per-node 8 -m videobert_cli extract recipes/howto100m.yaml
 """
 
 
@@ -45,6 +56,15 @@ def command(  # noqa: PLR0913 - one parameter a flag
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try quarantined videos again.")
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Extract part I (from 0) of N; the last one seals the store."),
+    ] = None,
+    emit_slurm: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a SLURM job array of --num-shards jobs and stop."),
+    ] = None,
+    num_shards: Annotated[int, typer.Option(min=1, metavar="N", help="With --emit-slurm: jobs.")] = 16,
     overrides: flags.SetOption = [],  # noqa: B006 - typer reads the default, nothing changes it
     dry_run: flags.DryRunOption = False,
     print_config: flags.PrintConfigOption = False,
@@ -57,12 +77,17 @@ def command(  # noqa: PLR0913 - one parameter a flag
     debug: flags.DebugOption = False,  # noqa: ARG001 - read by the frame around all commands
 ) -> CommandResult:
     """Extract features of a recipe's videos, or of the videos named."""
+    if emit_slurm is not None:
+        return slurm.emit_slurm(emit_slurm, arguments=_without_slurm(sys.argv[2:]), num_shards=num_shards)
+    part = _shard_of_process(shard)
     common = CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose)
     if out is not None:
         values = {"backbone": backbone, "weights": weights}
         chosen = {name: value for name, value in values.items() if value is not None}
         videos = expand_inputs(inputs, is_null_separated=null)
-        return _extract_videos(videos, out=out, options=chosen, is_retry=retry_failed, common=common)
+        return _extract_videos(
+            videos, out=out, options=chosen, is_retry=retry_failed, shard=part, common=common
+        )
     if len(inputs) != 1 or backbone or weights or null:
         raise UsageError(
             "without --out, extract takes one recipe and no flag for named videos",
@@ -79,30 +104,80 @@ def command(  # noqa: PLR0913 - one parameter a flag
         common=common,
         is_retry=retry_failed,
     )
-    return run_stage("extract", inputs[0], flags=stage_flags)
+    if part is None or dry_run or print_config:
+        return run_stage("extract", inputs[0], flags=stage_flags)
+    if overwrite:
+        raise UsageError(
+            "one shard cannot throw away what the others have made",
+            at="--overwrite",
+            fix="videobert extract RECIPE --overwrite without --shard; or --set run=OTHER_DIR",
+        )
+    return _extract_shard(inputs[0], shard=part, stage_flags=stage_flags)
+
+
+def _shard_of_process(text: str | None) -> "Shard | None":
+    """Return what this process extracts: the shard named, or its rank's part of it under torchrun; None for all."""
+    rank = launched_rank()
+    if text is None and (rank is None or rank.num_ranks == 1):
+        return None
+    from videobert_cli.core.features.sharding import Shard
+
+    named = Shard(index=0, num_shards=1) if text is None else Shard.parse(text)
+    return named if rank is None else named.split(index=rank.index, num_parts=rank.num_ranks)
+
+
+def _without_slurm(arguments: list[str]) -> list[str]:
+    """Return the command line as a job is to have it."""
+    kept = []
+    values = iter(arguments)
+    for argument in values:
+        name = argument.partition("=")[0]
+        if name not in {"--emit-slurm", "--num-shards"}:
+            kept.append(argument)
+        elif name == argument:
+            next(values, None)
+    return kept
+
+
+def _extract_shard(recipe: str, *, shard: "Shard", stage_flags: StageFlags) -> CommandResult:
+    with prepared_run(recipe, flags=stage_flags) as run:
+        from videobert_cli.pipeline.extract_shard import extract_run_shard
+
+        end = extract_run_shard(run, shard)
+    return _result(end, outputs=run.paths.features, shard=shard, run=str(run.paths.root))
 
 
 def _extract_videos(
-    videos: list[Path], *, out: Path, options: dict[str, str], is_retry: bool, common: CommonFlags
+    videos: list[Path],
+    *,
+    out: Path,
+    options: dict[str, str],
+    is_retry: bool,
+    shard: "Shard | None",
+    common: CommonFlags,
 ) -> CommandResult:
     with console_and_stop(common) as (console, stop):
         from videobert_cli.pipeline.extract_files import extract_files
 
-        report = extract_files(
+        end = extract_files(
             videos, directory=out, chosen=options, device=common.device, on_failed="retry" if is_retry else "keep",
-            stop=stop, reporter=console,
+            shard=shard, stop=stop, reporter=console,
         )  # fmt: skip
-    num_videos = report.num_readable
-    failed = f", {report.num_failed} failed" if report.num_failed else ""
-    status = "partial" if report.num_failed else "done" if report.num_done else "nothing-to-do"
+    return _result(end, outputs=out, shard=shard)
+
+
+def _result(
+    end: "ExtractEnd", *, outputs: Path, shard: "Shard | None", run: str | None = None
+) -> CommandResult:
+    name = f"shard {shard.index}/{shard.num_shards}, " if shard else ""
+    state = f"; {end.state}" if end.state else ""
+    # torchrun takes any code but 0 for a crash, and ends the other ranks.
+    exit_code = 4 if end.num_failed and launched_rank() is None else 0
     return CommandResult(
-        status=status,
-        exit_code=4 if report.num_failed else 0,
-        metrics={
-            **report.facts,
-            "extract.num_failed": report.num_failed,
-            **{f"extract.failed.{reason}": count for reason, count in report.failures_by_reason.items()},
-        },
-        outputs={"features": str(out)},
-        lines=(f"extract: {num_videos:,} videos, {report.num_clips:,} clips{failed}{report.speed} -> {out}",),
+        status="partial" if end.num_failed else "done" if end.is_new else "nothing-to-do",
+        exit_code=exit_code,
+        run=run,
+        metrics=end.facts,
+        outputs={"features": str(outputs)},
+        lines=(f"extract: {name}{end.summary}{state} -> {outputs}",),
     )

@@ -1,6 +1,7 @@
 """What the commands of a recipe have in common: recipe in, stage made, result out."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from videobert_cli.commands.session import CommonFlags, console_and_stop
 from videobert_cli.runtime import StopRequest
 
 if TYPE_CHECKING:
+    from videobert_cli.pipeline.run import Run
     from videobert_cli.recipe.load import LoadedRecipe
 
 
@@ -49,8 +51,14 @@ def run_stage(target: str, recipe: str, *, flags: StageFlags, model: Path | None
     if flags.is_dry_run:
         # A plan saves nothing, so it has nothing to do with signals: Ctrl-C ends it as it ends any program.
         return _plan(target, loaded, flags=flags, console=Console(flags.common.verbosity), model=model)
-    with console_and_stop(flags.common) as (console, stop):
-        return _run(target, loaded, flags=flags, parts=(console, stop), model=model)
+    return _run(target, loaded, flags=flags, model=model)
+
+
+@contextlib.contextmanager
+def prepared_run(recipe: str, *, flags: StageFlags) -> "Iterator[Run]":
+    """Yield the run of a recipe, its data checked, its console and signals live until the end of `with`."""
+    with _live_run(load_with_flags(recipe, flags=flags), flags=flags, model=None) as run:
+        yield run
 
 
 def load_with_flags(recipe: str, *, flags: StageFlags) -> "LoadedRecipe":
@@ -89,29 +97,28 @@ def _plan(
     )
 
 
-def _run(
-    target: str,
-    loaded: "LoadedRecipe",
-    *,
-    flags: StageFlags,
-    parts: tuple[Console, StopRequest],
-    model: Path | None,
-) -> CommandResult:
-    from videobert_cli.pipeline.execute import run_pipeline
-    from videobert_cli.pipeline.run import Run
-    from videobert_cli.runtime import pick_device
+@contextlib.contextmanager
+def _live_run(loaded: "LoadedRecipe", *, flags: StageFlags, model: Path | None) -> "Iterator[Run]":
+    with console_and_stop(flags.common) as (console, stop):
+        from videobert_cli.pipeline.run import Run
+        from videobert_cli.runtime import pick_device
 
-    console, stop = parts
-    run = Run(
-        loaded,
-        device=pick_device(flags.common.device),
-        stop=stop,
-        reporter=console,
-        external_model=model,
-        on_failed="retry" if flags.is_retry else "keep",
-    )
-    run.require_data()
-    with run.open():
+        run = Run(
+            loaded,
+            device=pick_device(flags.common.device),
+            stop=stop,
+            reporter=console,
+            external_model=model,
+            on_failed="retry" if flags.is_retry else "keep",
+        )
+        run.require_data()
+        yield run
+
+
+def _run(target: str, loaded: "LoadedRecipe", *, flags: StageFlags, model: Path | None) -> CommandResult:
+    with _live_run(loaded, flags=flags, model=model) as run:
+        from videobert_cli.pipeline.execute import run_pipeline
+
         result = run_pipeline(
             run, target=target, upstream=not flags.is_upstream_forbidden, overwrite=flags.is_overwrite
         )

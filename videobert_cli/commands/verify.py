@@ -11,15 +11,17 @@ from videobert_cli.commands.results import CommandResult
 from videobert_cli.errors import ArtifactError, MissingInputError
 
 _NUM_SHOWN = 20
+# A feature store has this file from its beginning, its manifest only once it is sealed.
+_STORE_NAME = "store.json"
 HELP = """Artifacts are read again and compared with their hashes.
 
 PATH is an artifact (a feature store, codebook, model, checkpoint, demo corpus) or a folder with artifacts in it, such
-as a run.
+as a run. A feature store may be verified while it is being written.
 
 \b
 Examples:
   videobert verify runs/demo
-  videobert verify runs/demo/pretrain/model
+  videobert verify runs/demo/extract/features --deep
   videobert verify demo --json
 """
 
@@ -29,12 +31,15 @@ def command(
     paths: Annotated[
         list[Path], typer.Argument(metavar="PATH", help="Artifacts, or folders with artifacts.")
     ],
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also every video of a feature store against its own hash.")
+    ] = False,
     json: flags.JsonOption = False,  # noqa: ARG001 - read by the frame around all commands
     debug: flags.DebugOption = False,  # noqa: ARG001 - read by the frame around all commands
 ) -> CommandResult:
     """Re-hash artifacts."""
     artifacts = [artifact for path in paths for artifact in _artifacts(path)]
-    damages = [damage for artifact in artifacts for damage in _check(artifact)]
+    damages = [damage for artifact in artifacts for damage in _check(artifact, is_deep=deep)]
     if damages:
         shown = [f"{damage.path} {damage.problem}" for damage in damages[:_NUM_SHOWN]]
         more = [f"... and {len(damages) - _NUM_SHOWN} more"] if len(damages) > _NUM_SHOWN else []
@@ -43,36 +48,44 @@ def command(
             at=str(damages[0].path.parent),
             fix="remove the artifact and run its stage again; what it was made from is still there",
         )
-    lines = []
-    for artifact in artifacts:
+    return CommandResult(
+        metrics={"verify.num_artifacts": len(artifacts)},
+        lines=tuple(_line(artifact) for artifact in artifacts),
+    )
+
+
+def _line(artifact: Path) -> str:
+    try:
         manifest = read_manifest(artifact)
-        lines.append(
-            f"ok  {manifest.kind:<10} {manifest.content_hash[:12]}  {len(manifest.files)} files  {artifact}"
-        )
-    return CommandResult(metrics={"verify.num_artifacts": len(artifacts)}, lines=tuple(lines))
+    except ArtifactError:
+        # Only a store may be without: it is being written, perhaps since it was checked a moment ago.
+        from videobert_cli.core.features.store import FeatureStore
+
+        return f"ok  {'features':<10} being written  {len(FeatureStore.open(artifact)):,} videos  {artifact}"
+    return f"ok  {manifest.kind:<10} {manifest.content_hash[:12]}  {len(manifest.files)} files  {artifact}"
 
 
 def _artifacts(path: Path) -> list[Path]:
     if not path.exists():
         raise MissingInputError("there is nothing here", at=str(path), fix="name an artifact or a run")
     # What a killed process was writing or deleting lies under a hidden name and is no artifact.
-    found = sorted(
-        manifest.parent
-        for manifest in path.rglob(MANIFEST_NAME)
-        if not any(part.startswith(".") for part in manifest.relative_to(path).parts)
-    )
+    found = {
+        mark.parent
+        for name in (MANIFEST_NAME, _STORE_NAME)
+        for mark in path.rglob(name)
+        if not any(part.startswith(".") for part in mark.relative_to(path).parts)
+    }
     if not found:
         raise ArtifactError(
             "there is no finished artifact here", at=str(path), fix="name an artifact or a run"
         )
-    return found
+    return sorted(found)
 
 
-def _check(artifact: Path) -> list[Damage]:
-    """Compare files with the manifest, and of a feature store every item with its own hash."""
-    damages = verify(artifact)
-    if damages or read_manifest(artifact).kind != "features":
-        return damages
-    from videobert_cli.core.features.store import verify_store
+def _check(artifact: Path, *, is_deep: bool) -> list[Damage]:
+    """Compare files with the manifest, and where it is asked for every item of a feature store with its own hash."""
+    if not (artifact / _STORE_NAME).is_file():
+        return verify(artifact)
+    from videobert_cli.core.features.store_check import verify_store
 
-    return verify_store(artifact)
+    return verify_store(artifact, depth="items" if is_deep else "files")

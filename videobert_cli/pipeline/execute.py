@@ -1,5 +1,6 @@
 """Runs a stage and, before it, every stage it needs that is not finished: the one road from a recipe to results."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +8,15 @@ from dataclasses import dataclass
 from videobert_cli.artifacts import discard
 from videobert_cli.errors import MissingInputError
 from videobert_cli.pipeline.run import Run
-from videobert_cli.pipeline.stage import Stage, StageReport, begin, finish, stage_status, stale_error
+from videobert_cli.pipeline.stage import (
+    Stage,
+    StageRecord,
+    StageReport,
+    begin,
+    finish,
+    stage_status,
+    stale_error,
+)
 from videobert_cli.pipeline.stages import STAGES
 
 
@@ -23,8 +32,11 @@ class PipelineResult:
 def run_pipeline(run: Run, *, target: str, upstream: bool, overwrite: bool) -> PipelineResult:
     """Make stage `target` of the run, and before it what is missing of the stages it needs.
 
+    The run is opened (locked) when there is something to make, and not before: where all is finished nothing is
+    written, not even a lock.
+
     Args:
-        run: The run, already open (locked).
+        run: The run.
         target: A key of `STAGES`.
         upstream: Whether missing stages before the target may be made (`--no-upstream` says no).
         overwrite: Whether stages made from other settings or inputs are thrown away and made anew.
@@ -35,11 +47,20 @@ def run_pipeline(run: Run, *, target: str, upstream: bool, overwrite: bool) -> P
     """
     num_failed = 0
     result = None
-    for stage in chain(run, target=target):
-        run.stop.raise_if_requested(f"what was finished before {stage.name}")
-        is_target = stage.name == target
-        result = _make(stage, run, may_make=upstream or is_target, overwrite=overwrite, command=target)
-        num_failed += result.report.num_failed
+    with contextlib.ExitStack() as opened:
+        is_open = False
+        for stage in chain(run, target=target):
+            run.stop.raise_if_requested(f"what was finished before {stage.name}")
+            result = None if is_open else finished_result(stage, run)
+            if result is None:
+                if not is_open:
+                    opened.enter_context(run.open())
+                    is_open = True
+                is_target = stage.name == target
+                result = _make(
+                    stage, run, may_make=upstream or is_target, overwrite=overwrite, command=target
+                )
+            num_failed += result.report.num_failed
     assert result is not None  # noqa: S101 - a chain always ends with its target
     return PipelineResult(report=result.report, was_finished=result.was_finished, num_failed=num_failed)
 
@@ -52,6 +73,20 @@ def chain(run: Run, *, target: str) -> Sequence[Stage]:
     return [*ordered, STAGES[target]]
 
 
+def finished_result(stage: Stage, run: Run) -> PipelineResult | None:
+    """Return what a finished stage reported when it was made, None where it is not finished."""
+    status = stage_status(stage, run)
+    if status.state != "finished" or status.record is None:
+        return None
+    return _done_before(stage, run, status.record)
+
+
+def _done_before(stage: Stage, run: Run, record: StageRecord) -> PipelineResult:
+    report = StageReport(summary=record.summary, facts=record.facts, num_failed=record.num_failed)
+    run.reporter.stage_finished(stage.name, summary=f"done before: {record.summary}", seconds=0.0)
+    return PipelineResult(report=report, was_finished=True, num_failed=record.num_failed)
+
+
 def _make(stage: Stage, run: Run, *, may_make: bool, overwrite: bool, command: str) -> PipelineResult:
     status = stage_status(stage, run)
     if status.state == "stale":
@@ -60,10 +95,7 @@ def _make(stage: Stage, run: Run, *, may_make: bool, overwrite: bool, command: s
         run.reporter.line(f"{stage.name}: made from other settings or inputs; making it anew (--overwrite)")
         discard(run.directory(stage.name))
     if status.state == "finished" and status.record is not None:
-        record = status.record
-        report = StageReport(summary=record.summary, facts=record.facts, num_failed=record.num_failed)
-        run.reporter.stage_finished(stage.name, summary=f"done before: {record.summary}", seconds=0.0)
-        return PipelineResult(report=report, was_finished=True, num_failed=record.num_failed)
+        return _done_before(stage, run, status.record)
     if not may_make:
         raise MissingInputError(
             f"{stage.name} is not finished, and --no-upstream forbids making it",

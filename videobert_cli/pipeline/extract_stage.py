@@ -7,7 +7,7 @@ from videobert_cli.artifacts import hash_file
 from videobert_cli.core.features.quarantine import read_quarantine
 from videobert_cli.core.features.store import FeatureStore
 from videobert_cli.errors import InputError
-from videobert_cli.pipeline.extraction import extract_reported
+from videobert_cli.pipeline.extraction import ExtractJob, extract_reported
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
 
@@ -29,7 +29,12 @@ def _inputs(run: Run) -> dict[str, str]:
     return {"weights": hash_file(weights)} if isinstance(weights, Path) and weights.is_file() else {}
 
 
-def _execute(run: Run) -> StageReport:
+def require_videos(run: Run) -> None:
+    """Refuse a recipe whose data hold no video.
+
+    Raises:
+        InputError: There is none.
+    """
     if not run.videos:
         raise InputError(
             "there is no video to extract",
@@ -37,8 +42,11 @@ def _execute(run: Run) -> StageReport:
             fix="check data.videos in the recipe",
         )
 
-    report = extract_reported(
-        run.videos,
+
+def extract_job(run: Run) -> ExtractJob:
+    """Return what the stage does."""
+    return ExtractJob(
+        videos=run.videos,
         options=run.recipe.extract,
         directory=run.paths.features,
         device=run.device,
@@ -46,12 +54,12 @@ def _execute(run: Run) -> StageReport:
         stop=run.stop,
         reporter=run.reporter,
     )
-    failed = f", {report.num_failed} failed" if report.num_failed else ""
-    return StageReport(
-        summary=f"{report.num_readable:,} videos, {report.num_clips:,} clips{failed}{report.speed}",
-        facts=report.facts,
-        num_failed=report.num_failed,
-    )
+
+
+def _execute(run: Run) -> StageReport:
+    require_videos(run)
+    report = extract_reported(extract_job(run))
+    return StageReport(summary=report.summary, facts=report.facts, num_failed=report.num_failed)
 
 
 def _is_complete(run: Run) -> bool:

@@ -1,12 +1,14 @@
 """One extraction as both its doors run it: progress to the reporter, failures named, nothing readable refused."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
+from videobert_cli.artifacts import is_finished
 from videobert_cli.core.features.extract import (
     ExtractProgress,
     ExtractRates,
@@ -14,7 +16,9 @@ from videobert_cli.core.features.extract import (
     extract_features,
 )
 from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.quarantine import QUARANTINE_NAME
+from videobert_cli.core.features.quarantine import QUARANTINE_NAME, read_quarantine
+from videobert_cli.core.features.sharding import Shard
+from videobert_cli.core.features.store import FeatureStore
 from videobert_cli.core.video.entries import Video
 from videobert_cli.errors import InputError
 from videobert_cli.pipeline.reporter import Reporter
@@ -23,36 +27,88 @@ from videobert_cli.runtime import StopRequest
 _SECONDS_BETWEEN_NEWS = 1.0
 
 
-def extract_reported(
-    videos: Sequence[Video],
-    *,
-    options: ExtractOptions,
-    directory: Path,
-    device: torch.device,
-    on_failed: Literal["keep", "retry"] = "keep",
-    stop: StopRequest,
-    reporter: Reporter,
-) -> ExtractReport:
-    """Extract `videos` into the store at `directory`, telling `reporter` how far it is and what failed.
+@dataclass(frozen=True, kw_only=True)
+class ExtractJob:
+    """What is extracted into which store, with what, and who is told.
+
+    `on_failed` says what becomes of videos that could not be read before (`--retry-failed`).
+    """
+
+    videos: Sequence[Video]
+    options: ExtractOptions
+    directory: Path
+    device: torch.device
+    on_failed: Literal["keep", "retry"]
+    stop: StopRequest
+    reporter: Reporter
+
+    def remaining_ids(self) -> list[str]:
+        """Return the videos of which the store has neither features nor a failure."""
+        known = set(FeatureStore.open(self.directory).ids()) | set(read_quarantine(self.directory))
+        return [video.id for video in self.videos if video.id not in known]
+
+    def is_done(self) -> bool:
+        """Return whether the store is sealed and there is nothing left to read."""
+        if not is_finished(self.directory):
+            return False
+        failed = read_quarantine(self.directory) if self.on_failed == "retry" else {}
+        return not self.remaining_ids() and not any(video.id in failed for video in self.videos)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractEnd:
+    """The end of an extraction that is not a whole stage: of named files, or of one shard.
+
+    `facts` are flat numbers for scripts, `is_new` says whether any video was read, `state` how far all shards are.
+    """
+
+    summary: str
+    facts: Mapping[str, Any]
+    num_failed: int
+    is_new: bool
+    state: str = ""
+
+    @classmethod
+    def of(cls, report: ExtractReport, *, state: str = "") -> "ExtractEnd":
+        """Return the end that a report tells of."""
+        return cls(
+            summary=report.summary,
+            facts=report.facts,
+            num_failed=report.num_failed,
+            is_new=report.num_done > 0,
+            state=state,
+        )
+
+
+def extract_reported(job: ExtractJob, *, shard: Shard | None = None) -> ExtractReport:
+    """Extract the job's videos, or one shard of them; tell how far it is and what failed.
 
     Raises:
         InterruptedRunError: A stop was asked for; what is done is kept.
         InputError: No video could be read.
     """
-    news = _News(reporter, num_total=len(videos))
+    num_videos = len(shard.of(job.videos)) if shard else len(job.videos)
+    news = _News(job.reporter, num_total=num_videos)
     report = extract_features(
-        videos,
-        options=options,
-        directory=directory,
-        device=device,
+        job.videos,
+        options=job.options,
+        directory=job.directory,
+        device=job.device,
         on_progress=news.take_progress,
         on_rates=news.take_rates,
-        should_stop=lambda: stop.requested,
-        retry_failed=on_failed == "retry",
+        should_stop=lambda: job.stop.requested,
+        on_failed=job.on_failed,
+        shard=shard,
     )
-    stop.raise_if_requested(f"{report.num_readable:,} of {len(videos):,} videos are extracted")
+    job.stop.raise_if_requested(f"{report.num_readable:,} of {num_videos:,} videos are extracted")
     if report.num_failed:
-        _tell_failures(report, num_videos=len(videos), path=directory / QUARANTINE_NAME, reporter=reporter)
+        failures = ", ".join(f"{count} {reason}" for reason, count in report.failures_by_reason.items())
+        # A shard's own list becomes part of the common one when the last shard ends.
+        path = job.directory / QUARANTINE_NAME
+        job.reporter.warning(f"{report.num_failed:,} of {num_videos:,} videos failed: {failures} -> {path}")
+        # The other shards may well find videos that can be read.
+        if shard is None:
+            _require_any(report, failures=failures, path=path)
     return report
 
 
@@ -85,9 +141,7 @@ class _News:
         self._reporter.progress("extract", done=done, total=self._num_total, detail=detail)
 
 
-def _tell_failures(report: ExtractReport, *, num_videos: int, path: Path, reporter: Reporter) -> None:
-    failures = ", ".join(f"{count} {reason}" for reason, count in sorted(report.failures_by_reason.items()))
-    reporter.warning(f"{report.num_failed:,} of {num_videos:,} videos failed: {failures} -> {path}")
+def _require_any(report: ExtractReport, *, failures: str, path: Path) -> None:
     if not report.num_readable:
         raise InputError(
             f"no video could be read: {failures}",

@@ -1,35 +1,28 @@
 """A run: one directory that a recipe fills, its lock, and the inputs that several stages share."""
 
 import contextlib
-import json
-import os
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import torch
-from filelock import FileLock, Timeout
 
-from videobert_cli.artifacts import hash_json, is_finished, publish_json, read_manifest, sweep
+from videobert_cli.artifacts import hash_json, is_finished, read_manifest, sweep
 from videobert_cli.core.features.store import FeatureStore
 from videobert_cli.core.sequences.labelled import LabelledWords, labelled_words
 from videobert_cli.core.text.transcripts import Transcripts, read_transcripts
 from videobert_cli.core.video.manifest import Split, Text, Video, read_texts, read_videos
 from videobert_cli.core.words.codebook import Codebook
 from videobert_cli.core.words.table import WordTable
-from videobert_cli.errors import LockedError, MissingInputError, ResourceError
+from videobert_cli.errors import MissingInputError
+from videobert_cli.pipeline.locks import lock_alone
 from videobert_cli.pipeline.reporter import Reporter
 from videobert_cli.recipe.load import LoadedRecipe
 from videobert_cli.recipe.schema import Recipe
 from videobert_cli.recipe.snapshot import write_snapshot
 from videobert_cli.runtime import StopRequest, environment
-
-LOCK_NAME = ".lock"
-OWNER_NAME = ".owner.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,36 +211,7 @@ class Run:
             ResourceError: The directory cannot be written.
         """
         root = self.paths.root
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(root / LOCK_NAME, timeout=0)
-            with lock:
-                publish_json(root / OWNER_NAME, _this_process())
-                for directory in (root, *(path for path in root.iterdir() if path.is_dir())):
-                    sweep(directory)
-                yield
-        except Timeout as error:
-            raise LockedError(
-                f"another process works in this run{_owner(root)}",
-                at=str(root),
-                fix="wait for it, or use another directory: --set run=DIR",
-            ) from error
-        except PermissionError as error:
-            raise ResourceError(
-                f"cannot write here: {error.strerror}",
-                at=str(root),
-                fix="use another directory: --set run=DIR",
-            ) from error
-
-
-def _this_process() -> dict[str, str | int]:
-    started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
-
-
-def _owner(root: Path) -> str:
-    try:
-        owner = json.loads((root / OWNER_NAME).read_text())
-    except (OSError, ValueError):
-        return ""
-    return f": process {owner.get('pid')} on {owner.get('host')}, since {owner.get('started')}"
+        with lock_alone(root):
+            for directory in (root, *(path for path in root.iterdir() if path.is_dir())):
+                sweep(directory)
+            yield

@@ -11,9 +11,10 @@ Shapes: N clips of a batch, T clips of a video, D feature.
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -23,7 +24,9 @@ from videobert_cli.core.features.collect import FeatureCollector
 from videobert_cli.core.features.device import DeviceQueue, Pending
 from videobert_cli.core.features.extract_report import ExtractProgress, ExtractReport, ItemReport, Outcome
 from videobert_cli.core.features.options import ExtractOptions
+from videobert_cli.core.features.quarantine import MAIN_WORKER
 from videobert_cli.core.features.rates import ExtractRates, Stopwatch
+from videobert_cli.core.features.sharding import Shard
 from videobert_cli.core.features.source import source_fingerprint
 from videobert_cli.core.features.store_thread import EndedVideo, StoreThread
 from videobert_cli.core.features.store_writer import FeatureStoreWriter
@@ -36,6 +39,8 @@ __all__ = ["ExtractProgress", "ExtractRates", "ExtractReport", "ItemReport", "Ou
 
 # How often a stop is looked for while nothing comes.
 _SECONDS_BETWEEN_LOOKS = 0.2
+# A network disk takes a millisecond and more to open a file: a million of them one by one would take an hour.
+_NUM_FILES_AT_ONCE = 16
 
 
 def extract_features(
@@ -47,13 +52,13 @@ def extract_features(
     on_progress: Callable[[ExtractProgress], None] = lambda _: None,
     on_rates: Callable[[ExtractRates], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
-    retry_failed: bool = False,
-    worker: str = "main",
+    on_failed: Literal["keep", "retry"] = "keep",
+    shard: Shard | None = None,
 ) -> ExtractReport:
     """Fill the feature store at `directory` with the features of `videos`, in id order, and seal it.
 
-    What the store holds is kept; what failed before stays failed unless `retry_failed`; a video that cannot be
-    read is quarantined and the rest go on. Stopped or killed, the next call goes on where this one was.
+    What the store holds is kept; what failed before stays failed unless it is to be tried again; a video that cannot
+    be read is quarantined and the rest go on. Stopped or killed, the next call goes on where this one was.
 
     Args:
         videos: What to extract.
@@ -63,8 +68,8 @@ def extract_features(
         on_progress: Called for each video that has been dealt with, by the thread that stores.
         on_rates: Called after each batch, by the caller's thread.
         should_stop: Asked after each batch and each video, by both threads.
-        retry_failed: Whether quarantined videos are tried again.
-        worker: The name under which this process writes, where several share a store.
+        on_failed: Whether quarantined videos are tried again.
+        shard: The part of the videos that is this process's, where several fill the store; it is then not sealed.
 
     Raises:
         StaleStageError: The store was made with other settings, or a video's file has changed since.
@@ -74,16 +79,19 @@ def extract_features(
     started = time.monotonic()
     backbone = load_backbone(options, device=device)
     writer = FeatureStoreWriter.create_or_open(
-        directory, fingerprint=backbone.fingerprint, dim=backbone.dim, worker=worker
+        directory,
+        fingerprint=backbone.fingerprint,
+        dim=backbone.dim,
+        worker=shard.worker if shard else MAIN_WORKER,
     )
-    ordered = sorted(videos, key=lambda video: video.id)
+    ordered = sorted(shard.of(videos) if shard else videos, key=lambda video: video.id)
     _require_unchanged(ordered, writer=writer)
     run = _Run(writer=writer, on_progress=on_progress, num_total=len(ordered))
     todo = []
     for video in ordered:
         if video.id in writer:
             run.note(video.id, outcome="kept", num_clips=writer.item(video.id).num_clips)
-        elif video.id in writer.failed and not retry_failed:
+        elif video.id in writer.failed and on_failed == "keep":
             run.note(video.id, outcome="failed", reason=writer.failed[video.id].reason)
         else:
             todo.append(video)
@@ -93,7 +101,7 @@ def extract_features(
         line = _Line(todo, run=run, backbone=backbone, options=options, device=device)
         is_stopped = line.run(should_stop=should_stop, on_rates=on_rates)
         rates = line.watch.rates()
-    if not is_stopped:
+    if not is_stopped and shard is None:
         writer.seal()
     items = tuple(sorted(run.items, key=lambda item: item.id))
     return ExtractReport(items=items, seconds=time.monotonic() - started, is_stopped=is_stopped, rates=rates)
@@ -265,12 +273,14 @@ def _facts(summary: VideoSummary, *, path: Path, arithmetic: str) -> dict[str, A
 
 def _require_unchanged(videos: Sequence[Video], *, writer: FeatureStoreWriter) -> None:
     """Refuse a store whose videos have changed; one that is no longer there cannot have."""
-    changed = []
-    for video in videos:
-        if video.id in writer:
-            now, then = source_fingerprint(video.path), writer.item(video.id).facts.get("source")
-            if now is not None and now != then:
-                changed.append(video.path)
+    stored = [video for video in videos if video.id in writer]
+    with ThreadPoolExecutor(_NUM_FILES_AT_ONCE) as threads:
+        found = threads.map(lambda video: source_fingerprint(video.path), stored)
+        changed = [
+            video.path
+            for video, now in zip(stored, found, strict=True)
+            if now is not None and now != writer.item(video.id).facts.get("source")
+        ]
     if changed:
         raise StaleStageError(
             f"{len(changed)} video(s) changed since their features were made, first {changed[0].name!r}",

@@ -83,11 +83,19 @@ class ExtractReport:
         return f", {self.rates.words}" if self.rates and self.rates.num_clips else ""
 
     @property
+    def summary(self) -> str:
+        """Return what became of the videos, in one line."""
+        failed = f", {self.num_failed} failed" if self.num_failed else ""
+        return f"{self.num_readable:,} videos, {self.num_clips:,} clips{failed}{self.speed}"
+
+    @property
     def facts(self) -> dict[str, Any]:
         """Return the numbers for scripts, flat, by the names of docs/commands.md."""
         counted: dict[str, Any] = {
             "extract.num_videos": self.num_readable,
             "extract.num_clips": self.num_clips,
+            "extract.num_failed": self.num_failed,
+            **{f"extract.failed.{reason}": count for reason, count in self.failures_by_reason.items()},
         }
         if self.rates is None or not self.rates.num_clips:
             return counted

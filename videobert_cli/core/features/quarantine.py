@@ -1,14 +1,19 @@
-"""`quarantine.jsonl`: the items that failed, once each, with the reason in a word and in a sentence."""
+"""`quarantine.jsonl`: the items that failed, once each, with the reason in a word and in a sentence.
+
+Where several workers fill one store, each has a list of its own, `quarantine-<worker>.jsonl`, so that none rewrites
+what another is appending to; sealing the store makes one list of them.
+"""
 
 import datetime
 import json
-from collections.abc import Iterable
+from collections.abc import Container
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from videobert_cli import artifacts
 
 QUARANTINE_NAME = "quarantine.jsonl"
+MAIN_WORKER = "main"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,54 +31,88 @@ class FailedItem:
 
 
 def read_quarantine(directory: Path) -> dict[str, FailedItem]:
-    """Return the failed items of a store by id; a line cut by a crash is passed over."""
-    path = directory / QUARANTINE_NAME
-    if not path.is_file():
-        return {}
-    items = (_parse(line) for line in path.read_text(encoding="utf-8", errors="replace").split("\n"))
-    return {item.id: item for item in items if item is not None}
+    """Return the failed items of a store by id, from the lists of all workers; a line cut by a crash is passed over.
+
+    Of an item in several lists the line with the most attempts counts.
+    """
+    found: dict[str, FailedItem] = {}
+    for path in quarantine_paths(directory):
+        for item_id, item in _read(path).items():
+            if item_id not in found or item.attempts > found[item_id].attempts:
+                found[item_id] = item
+    return found
 
 
-def record_failure(
-    directory: Path,
-    *,
-    known: dict[str, FailedItem],
-    id: str,  # noqa: A002 - the word of the file's key
-    path: Path,
-    reason: str,
-    detail: str,
-    stage: str,
-    num_bytes: int | None,
-) -> None:
-    """Add the item to the list on disk and in `known`; an item already there counts one more attempt."""
-    previous = known.get(id)
-    item = FailedItem(
-        id=id,
-        path=printable(str(path)),
-        reason=reason,
-        detail=printable(detail),
-        stage=stage,
-        attempts=1 if previous is None else previous.attempts + 1,
-        bytes=num_bytes,
-        time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    )
-    known[id] = item
-    if previous is None and _ends_clean(directory / QUARANTINE_NAME):
-        artifacts.append_line(directory / QUARANTINE_NAME, asdict(item))
-    else:
-        write_quarantine(directory, items=known.values())
+def quarantine_paths(directory: Path) -> list[Path]:
+    """Return the lists of a store: the common one first, then those of workers."""
+    common = directory / QUARANTINE_NAME
+    return [*([common] if common.is_file() else []), *sorted(directory.glob("quarantine-*.jsonl"))]
 
 
-def forget_failure(directory: Path, *, known: dict[str, FailedItem], id: str) -> None:  # noqa: A002
-    """Take an item off the list, on disk and in `known`: it has succeeded since."""
-    if known.pop(id, None) is not None:
-        write_quarantine(directory, items=known.values())
+def quarantine_path(directory: Path, *, worker: str) -> Path:
+    """Return where a worker's list is."""
+    return directory / (QUARANTINE_NAME if worker == MAIN_WORKER else f"quarantine-{worker}.jsonl")
 
 
-def write_quarantine(directory: Path, *, items: Iterable[FailedItem]) -> None:
-    """Publish the whole list, in the order given."""
-    lines = [json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in items]
-    artifacts.publish_text(directory / QUARANTINE_NAME, "".join(lines))
+class Quarantine:
+    """The failed items of a store as one worker sees and changes them; what it changes lies in its own list."""
+
+    def __init__(self, directory: Path, *, worker: str, stored: Container[str]) -> None:
+        """Read the lists; items in `stored` have been read since they failed."""
+        self._directory = directory
+        self._path = quarantine_path(directory, worker=worker)
+        self._own = _read(self._path) if self._path.is_file() else {}
+        self.failed: dict[str, FailedItem] = {
+            item_id: item for item_id, item in read_quarantine(directory).items() if item_id not in stored
+        }
+
+    def record(
+        self, item_id: str, *, path: Path, reason: str, detail: str, stage: str, num_bytes: int | None
+    ) -> None:
+        """Add an item to the list; one already there counts one more attempt."""
+        previous = self.failed.get(item_id)
+        item = FailedItem(
+            id=item_id,
+            path=printable(str(path)),
+            reason=reason,
+            detail=printable(detail),
+            stage=stage,
+            attempts=1 if previous is None else previous.attempts + 1,
+            bytes=num_bytes,
+            time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        )
+        is_new = item_id not in self._own
+        self.failed[item_id] = self._own[item_id] = item
+        if is_new and _ends_clean(self._path):
+            artifacts.append_line(self._path, asdict(item))
+        else:
+            self._publish(self._path, self._own)
+
+    def forget(self, item_id: str) -> None:
+        """Take an item off the list: it has succeeded since. In another worker's list it stays until the merge."""
+        self.failed.pop(item_id, None)
+        if self._own.pop(item_id, None) is not None:
+            self._publish(self._path, self._own)
+
+    def merge(self, *, stored: Container[str]) -> None:
+        """Make one list of all workers' lists, without the items in `stored`. No worker may be at work."""
+        failed = {
+            item_id: item
+            for item_id, item in read_quarantine(self._directory).items()
+            if item_id not in stored
+        }
+        common = self._directory / QUARANTINE_NAME
+        if failed != (_read(common) if common.is_file() else {}):
+            self._publish(common, failed)
+        for path in quarantine_paths(self._directory):
+            if path != common:
+                artifacts.discard(path)
+        self.failed = failed
+        self._own = failed if self._path == common else {}
+
+    def _publish(self, path: Path, items: dict[str, FailedItem]) -> None:
+        lines = [json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in items.values()]
+        artifacts.publish_text(path, "".join(lines))
 
 
 def printable(text: str) -> str:
@@ -83,6 +122,11 @@ def printable(text: str) -> str:
     'a\\x1b[2J\\udcff'
     """
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def _read(path: Path) -> dict[str, FailedItem]:
+    items = (_parse(line) for line in path.read_text(encoding="utf-8", errors="replace").split("\n"))
+    return {item.id: item for item in items if item is not None}
 
 
 def _parse(line: str) -> FailedItem | None:

@@ -11,7 +11,6 @@ from typing import Any
 from videobert_cli import artifacts
 from videobert_cli.core.features.store_format import (
     FORMAT_VERSION,
-    KIND,
     SHARDS_NAME,
     SPOOL_NAME,
     STORE_NAME,
@@ -91,7 +90,7 @@ class FeatureStore:
 
     def content_hash(self, ids: Iterable[str]) -> str:
         """Return a hash of the named items' contents, whatever their order and wherever they lie."""
-        return artifacts.hash_json({item_id: self._locate(item_id).item.xxh3 for item_id in set(ids)})
+        return hash_items(self._locate(item_id) for item_id in set(ids))
 
     def _locate(self, item_id: str) -> Location:
         if item_id not in self._locations:
@@ -145,56 +144,21 @@ def index_paths(directory: Path) -> list[Path]:
     )
 
 
-def spool_paths(directory: Path) -> list[Path]:
-    """Return the files of all items in flight, sorted."""
-    found = (directory / SPOOL_NAME).glob("*/*.safetensors")
+def spool_paths(directory: Path, *, worker: str = "*") -> list[Path]:
+    """Return the files of all items in flight, or of one worker's, sorted."""
+    found = (directory / SPOOL_NAME).glob(f"{worker}/*.safetensors")
     return sorted(path for path in found if not path.name.startswith("."))
 
 
-def verify_store(directory: Path) -> list[artifacts.Damage]:
-    """Re-hash every item of the store, and every file of its manifest where it is sealed; empty when all is
-    well.
-
-    Raises:
-        ArtifactError: `directory` is not a feature store at all.
-    """
-    description = read_description(directory)
-    damages = list(artifacts.verify(directory)) if artifacts.is_finished(directory) else []
-    damaged = {damage.path for damage in damages}
-    for path in (*index_paths(directory), *spool_paths(directory)):
-        if path not in damaged:
-            damages.extend(damage for damage in _verify_items(path) if damage.path not in damaged)
-    if not damages and artifacts.is_finished(directory):
-        damages.extend(_verify_manifest(directory, description=description))
-    return damages
+def hash_items(locations: Iterable[Location]) -> str:
+    """Return a hash of ids and contents, whatever their order and wherever they lie."""
+    return artifacts.hash_json({location.item.id: location.item.xxh3 for location in locations})
 
 
 def store_facts(locations: Mapping[str, Location], *, dim: int) -> dict[str, int]:
     """Return the numbers that a sealed store's manifest shows."""
     num_clips = sum(location.item.num_clips for location in locations.values())
     return {"num_videos": len(locations), "num_clips": num_clips, "dim": dim}
-
-
-def _verify_manifest(directory: Path, *, description: Mapping[str, Any]) -> Iterator[artifacts.Damage]:
-    """Yield where the manifest's own words, which no hash of a file covers, contradict the store."""
-    manifest = artifacts.read_manifest(directory, kind=KIND)
-    facts = store_facts(locate_items(directory), dim=description["dim"])
-    if manifest.settings != description["fingerprint"] or manifest.facts != facts or manifest.parents:
-        path = directory / artifacts.MANIFEST_NAME
-        yield artifacts.Damage(path=path, problem="contradicts store.json or the number of items")
-
-
-def _verify_items(path: Path) -> Iterator[artifacts.Damage]:
-    try:
-        locations = [read_spool_item(path)] if path.suffix == ".safetensors" else read_index(path)
-    except ArtifactError as error:
-        yield artifacts.Damage(path=path, problem=error.what)
-        return
-    for location in locations:
-        try:
-            read_rows(location)
-        except (ArtifactError, OSError) as error:
-            yield artifacts.Damage(path=location.path, problem=f"item {location.item.id!r}: {error}")
 
 
 def _spooled(directory: Path) -> Iterator[Location]:

@@ -12,15 +12,10 @@ from numpy.typing import NDArray
 
 from videobert_cli import artifacts
 from videobert_cli.core.features.arithmetic import fingerprint_difference
-from videobert_cli.core.features.quarantine import (
-    QUARANTINE_NAME,
-    FailedItem,
-    forget_failure,
-    read_quarantine,
-    record_failure,
-)
+from videobert_cli.core.features.quarantine import MAIN_WORKER, QUARANTINE_NAME, FailedItem, Quarantine
 from videobert_cli.core.features.source import source_num_bytes
 from videobert_cli.core.features.store import (
+    hash_items,
     index_paths,
     locate_items,
     read_description,
@@ -47,6 +42,8 @@ from videobert_cli.core.features.store_format import (
 from videobert_cli.errors import StaleStageError
 
 SHARD_NUM_BYTES = 256_000_000
+# Videos of one clip would put 125,000 of them into a shard: a directory and an index that are slow to read.
+SHARD_NUM_ITEMS = 8192
 
 
 class FeatureStoreWriter:
@@ -59,10 +56,9 @@ class FeatureStoreWriter:
         self.worker = worker
         self.dim = int(description["dim"])
         self.fingerprint = dict(description["fingerprint"])
-        self.failed: dict[str, FailedItem] = read_quarantine(directory)
-        self._items = {item_id: location.item for item_id, location in locate_items(directory).items()}
         self._shard_num_bytes = shard_num_bytes
-        self._spool_num_bytes = sum(path.stat().st_size for path in spool_paths(directory))
+        self._locate()
+        self._quarantine = Quarantine(directory, worker=worker, stored=self._items)
 
     @classmethod
     def create_or_open(
@@ -71,7 +67,7 @@ class FeatureStoreWriter:
         *,
         fingerprint: Mapping[str, Any],
         dim: int,
-        worker: str = "main",
+        worker: str = MAIN_WORKER,
         shard_num_bytes: int = SHARD_NUM_BYTES,
     ) -> "FeatureStoreWriter":
         """Open the store at `directory`, or start one. A sealed store stays sealed until something is added.
@@ -100,6 +96,21 @@ class FeatureStoreWriter:
                 fix="go back to those settings, use another run directory (--set run=DIR), or remove this store",
             )
         return cls(directory, worker=worker, description=description, shard_num_bytes=shard_num_bytes)
+
+    @classmethod
+    def open(cls, directory: Path) -> "FeatureStoreWriter":
+        """Open the store that is at `directory`, whatever it was made with, to seal it.
+
+        Raises:
+            ArtifactError: There is none, or it is damaged.
+        """
+        description = read_description(directory)
+        return cls(directory, worker=MAIN_WORKER, description=description, shard_num_bytes=SHARD_NUM_BYTES)
+
+    @property
+    def failed(self) -> dict[str, FailedItem]:
+        """Return the items that failed and have not been stored since, by id."""
+        return self._quarantine.failed
 
     def __contains__(self, item_id: object) -> bool:
         return item_id in self._items
@@ -142,20 +153,19 @@ class FeatureStoreWriter:
         content = spool_bytes(stored, item_id=item_id)
         artifacts.publish_bytes(self.directory / SPOOL_NAME / self.worker / spool_name(item_id), content)
         self._items[item_id] = Item(id=item_id, num_clips=num_clips, xxh3="", facts=facts)
-        forget_failure(self.directory, known=self.failed, id=item_id)
+        self._quarantine.forget(item_id)
         self._spool_num_bytes += len(content)
+        self._spool_num_items += 1
         # Millions of small files are slow to list: full shards are packed as soon as there are some.
-        if self._spool_num_bytes > 2 * self._shard_num_bytes:
+        if self._spool_num_bytes > 2 * self._shard_num_bytes or self._spool_num_items > 2 * SHARD_NUM_ITEMS:
             self.pack(which="full")
 
     def quarantine(
         self, item_id: str, *, path: Path, reason: str, detail: str, stage: str = "extract"
     ) -> None:
         """Note that an item failed: one line for each id, its attempts counted."""
-        record_failure(
-            self.directory,
-            known=self.failed,
-            id=item_id,
+        self._quarantine.record(
+            item_id,
             path=path,
             reason=reason,
             detail=detail,
@@ -173,43 +183,64 @@ class FeatureStoreWriter:
         """
         for group in self._groups(self._waiting(which=which), which=which):
             self._write_shard(group)
-        self._spool_num_bytes = sum(path.stat().st_size for path in spool_paths(self.directory))
+        self._count_spool()
 
     def seal(self) -> artifacts.Manifest:
-        """Pack everything and write the manifest, last; a sealed store is left as it is."""
-        if artifacts.is_finished(self.directory):
-            return artifacts.read_manifest(self.directory, kind=KIND)
+        """Pack everything and write the manifest, last; a sealed store is left as it is.
+
+        No other worker may be at work: what each of them has stored and put into quarantine becomes one.
+        """
         artifacts.sweep(self.directory)
+        if artifacts.is_finished(self.directory):
+            self._quarantine.merge(stored=self._items)
+            return artifacts.read_manifest(self.directory, kind=KIND)
         artifacts.sweep(self.directory / SHARDS_NAME)
+        self._locate()
         self.pack(which="all")
         self._drop_leavings()
+        locations = self._locate()
+        self._quarantine.merge(stored=self._items)
         return artifacts.seal(
             self.directory,
             kind=KIND,
             settings=self.fingerprint,
-            facts=store_facts(locate_items(self.directory), dim=self.dim),
+            facts=store_facts(locations, dim=self.dim),
             ignore=(QUARANTINE_NAME, SPOOL_NAME),
+            # How the items are spread over shards depends on who was killed when; what they are does not.
+            content_hash=hash_items(locations.values()),
         )
+
+    def _locate(self) -> dict[str, Location]:
+        """Look at what is on disk, of all workers."""
+        locations = locate_items(self.directory)
+        shards = self.directory / SHARDS_NAME
+        self._items = {item_id: location.item for item_id, location in locations.items()}
+        self._sealed = {item_id for item_id, location in locations.items() if location.path.parent == shards}
+        self._count_spool()
+        return locations
+
+    def _count_spool(self) -> None:
+        sizes = [path.stat().st_size for path in spool_paths(self.directory, worker=self.worker)]
+        self._spool_num_items, self._spool_num_bytes = len(sizes), sum(sizes)
 
     def _waiting(self, *, which: Literal["full", "all"]) -> list[Location]:
         """Return the items in flight by id; a copy of what a shard or another worker holds is deleted."""
-        locations = locate_items(self.directory)
-        spool = self.directory / SPOOL_NAME
-        waiting = []
-        for path in spool_paths(self.directory):
+        waiting: dict[str, Location] = {}
+        for path in spool_paths(self.directory, worker="*" if which == "all" else self.worker):
             location = read_spool_item(path)
-            if locations[location.item.id].path != path:
+            if location.item.id in self._sealed or location.item.id in waiting:
                 path.unlink()
-            elif which == "all" or path.parent == spool / self.worker:
-                waiting.append(location)
-        return sorted(waiting, key=lambda location: location.item.id)
+            else:
+                waiting[location.item.id] = location
+        return [waiting[item_id] for item_id in sorted(waiting)]
 
     def _groups(self, waiting: list[Location], *, which: Literal["full", "all"]) -> Iterator[list[Location]]:
         group: list[Location] = []
         num_bytes = 0
         for location in waiting:
             item_num_bytes = 2 * self.dim * location.item.num_clips
-            if group and num_bytes + item_num_bytes > self._shard_num_bytes:
+            is_full = num_bytes + item_num_bytes > self._shard_num_bytes or len(group) == SHARD_NUM_ITEMS
+            if group and is_full:
                 yield group
                 group, num_bytes = [], 0
             group.append(location)
@@ -224,6 +255,7 @@ class FeatureStoreWriter:
         content = shard_bytes([read_rows(location) for location in group])
         artifacts.publish_bytes(shard, content)
         publish_index(shard, [location.item for location in group])
+        self._sealed.update(location.item.id for location in group)
         for location in group:
             location.path.unlink()
 
