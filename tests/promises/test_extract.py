@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -116,23 +115,6 @@ def test_p11_whoever_verifies_meanwhile_sees_no_half_file(folder: Path) -> None:
     assert watch.returncode == 0, err
     assert int(out) > 20
     assert_is_unbroken(folder, "W")
-
-
-def test_p13_a_full_disk_is_said_and_nothing_is_lost(folder: Path) -> None:
-    shutil.rmtree(folder / "C", ignore_errors=True)
-    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))  # noqa: E731
-    with start("extract", "G", "--out", "C", folder=folder, preexec_fn=limit) as process:
-        _, err = process.communicate(timeout=120)
-    assert process.returncode == 5, err
-    line = next(line for line in err.splitlines() if line.startswith("error: "))
-    assert "File too large" in line
-    assert "Traceback" not in err
-    verified = shell("verify", "C", "--deep", folder=folder)
-    assert verified.exit_code == 0, verified.err
-    assert len(stored_ids(folder, "C")) == NUM_CLIPS
-    last = shell("extract", "G", "--out", "C", folder=folder)
-    assert last.exit_code == 0, last.err
-    assert_is_unbroken(folder, "C")
 
 
 def test_p21_shards_make_the_store_that_one_process_makes(folder: Path) -> None:

@@ -28,12 +28,8 @@ Several processes may fill one store, each its --shard; under torchrun each rank
 \b
 Examples:
   videobert extract recipes/demo.yaml
-  videobert extract clips/ more.mp4 --out features
-  videobert extract clips/ --out features --backbone s3d --weights s3d.pth
-  videobert extract recipes/demo.yaml --retry-failed
+  videobert extract clips/ more.mp4 --out features --backbone s3d --weights s3d.pth
   videobert extract recipes/howto100m.yaml --shard 3/16
-  videobert extract recipes/howto100m.yaml --emit-slurm job.sh --num-shards 64
-  torchrun --nproc-per-node 8 -m videobert_cli extract recipes/howto100m.yaml
 """
 
 
