@@ -12,7 +12,7 @@ from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
 
 # Settings that change how long extraction takes or what it refuses, not what a feature is.
-_NOT_REMEMBERED = {"batch_num_clips"}
+_NOT_REMEMBERED = {"batch_num_clips", "engine"}
 
 
 def _settings(run: Run) -> dict[str, Any]:

@@ -40,4 +40,8 @@ class ExtractOptions(Options):
     precision: Precision = Field(
         default="auto", description="Arithmetic of the backbone; `auto` is bfloat16 where fast."
     )
+    engine: Literal["local", "ray"] = Field(
+        default="local",
+        description="`local`, this machine; `ray`, a Ray cluster, or a Ray of this machine (`videobert-cli[ray]`).",
+    )
     reader: ReaderOptions = Field(default=ReaderOptions(), description="How files become frames.")

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Cause = Literal["decode", "device", "disk"]
-CAUSES: tuple[Cause, ...] = ("decode", "device", "disk")
+Cause = Literal["decode", "device", "disk", "fleet"]
+CAUSES: tuple[Cause, ...] = ("decode", "device", "disk", "fleet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,8 @@ class ExtractRates:
         num_clips: Clips computed by this call, those of videos that failed later among them.
         seconds: Wall time since the first file was asked for.
         clip_stride_seconds: Seconds of video from one clip's start to the next.
-        spent_seconds: Waiting for frames (`decode`), for the backbone (`device`), for the store (`disk`).
+        spent_seconds: Waiting for frames (`decode`), for the backbone (`device`), for the store (`disk`); with Ray for
+            its workers (`fleet`), whose own dashboard tells which of them are slow.
     """
 
     num_clips: int
