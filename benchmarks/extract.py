@@ -29,7 +29,8 @@ from videobert_cli.core.features.backbones import Backbone, load_backbone
 from videobert_cli.core.features.efficientnet import embedded_weights_path
 from videobert_cli.core.features.extract import extract_features
 from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.s3d import MEAN_RGB, S3D, STD_RGB
+from videobert_cli.core.features.s3d import S3D
+from videobert_cli.core.features.s3d_backbone import MEAN_RGB, STD_RGB
 from videobert_cli.core.video.clips import spread_frame_indices
 from videobert_cli.core.video.decoder_pool import DecoderPool, count_cores, count_decoders
 from videobert_cli.core.video.entries import Video
