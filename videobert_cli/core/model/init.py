@@ -10,10 +10,11 @@ from typing import Any
 
 from torch import Tensor
 
+from videobert_cli.artifacts.hub import fetch_from_hub
 from videobert_cli.core.model.checkpoint import WEIGHTS_NAME, read_tensors
 from videobert_cli.core.model.config import CONFIG_NAME, VideoBERTConfig, read_config
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
-from videobert_cli.errors import ArtifactError, MissingInputError
+from videobert_cli.errors import ArtifactError
 
 # The sizes that a BERT decides; no other key of its config.json (code to run, kernels to fetch) is read.
 _SIZE_KEYS = (
@@ -122,16 +123,9 @@ def _check_tensors(tensors: Mapping[str, Tensor], *, config: VideoBERTConfig, pa
 
 def _download(name: str) -> Path:
     """Return the local copy of a hub model; only the named files are fetched, and none of them is code."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    fix = "give a directory with config.json, model.safetensors and vocab.txt, or `init: scratch`"
-    try:
-        return Path(snapshot_download(name, allow_patterns=list(_HUB_FILES)))
-    except (HFValidationError, LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise MissingInputError(
-            f"there is no directory {name!r}, and the hub gave no model of that name ({reason})",
-            at="pretrain.model.init",
-            fix=fix,
-        ) from error
+    return fetch_from_hub(
+        name,
+        files=_HUB_FILES,
+        at="pretrain.model.init",
+        fix="give a directory with config.json, model.safetensors and vocab.txt, or `init: scratch`",
+    )

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import EntryNotFoundError
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from videobert_cli.artifacts import publish_json, publish_text
+from videobert_cli.artifacts.hub import fetch_from_hub
 from videobert_cli.core.text.vocabulary import (
     CLS,
     CONFIG_NAME,
@@ -275,13 +274,9 @@ def _looks_like_path(source: str) -> bool:
 
 
 def _from_hub(name: str) -> Path:
-    wanted: list[Any] = [VOCABULARY_NAME, TOKENIZER_NAME, CONFIG_NAME]
-    try:
-        return Path(snapshot_download(name, allow_patterns=wanted))
-    except (OSError, ValueError, EntryNotFoundError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(
-            f"the hub does not give the tokenizer {name!r} ({reason})",
-            at=name,
-            fix="check the name and the network, or give a local directory, a vocab.txt, or vocabulary: corpus",
-        ) from error
+    return fetch_from_hub(
+        name,
+        files=(VOCABULARY_NAME, TOKENIZER_NAME, CONFIG_NAME),
+        at=name,
+        fix="check the name and the network, or give a local directory, a vocab.txt, or vocabulary: corpus",
+    )
