@@ -202,7 +202,7 @@ def test_a_path_is_never_looked_for_in_the_network_and_a_name_that_fails_says_so
         VideoBERTTokenizer.from_pretrained(tmp_path / "none", num_words=1)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     for name in ("nobody-has-this/tokenizer-4711", "not a name!"):
-        with pytest.raises(InputError, match="the hub does not give the tokenizer") as raised:
+        with pytest.raises(InputError, match="the hub gave no model of that name") as raised:
             VideoBERTTokenizer.from_pretrained(name, num_words=1)
         assert "vocabulary: corpus" in raised.value.fix
 

@@ -5,7 +5,7 @@ import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeGuard, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
@@ -131,6 +131,8 @@ def _field(key: str, *, info: FieldInfo, default: Any, is_section: bool) -> Reci
 def _parts(annotation: Any) -> list[Any]:
     """Return the types and words that an annotation stands for, null last."""
     origin = get_origin(annotation)
+    if origin is Annotated:
+        return _parts(get_args(annotation)[0])
     if origin is Literal:
         return [str(word) for word in get_args(annotation)]
     if origin in {Union, types.UnionType}:
@@ -144,7 +146,7 @@ def _legal(info: FieldInfo, *, parts: list[Any], is_list: bool) -> str:
     nouns = [_noun(part) for part in parts if not isinstance(part, str)]
     ranges = " and ".join(
         f"{sign} {getattr(item, attribute)}"
-        for item in info.metadata
+        for item in (*info.metadata, *_inner_metadata(info.annotation))
         for kind, attribute, sign in _SIGNS
         if isinstance(item, kind)
     )
@@ -156,6 +158,13 @@ def _legal(info: FieldInfo, *, parts: list[Any], is_list: bool) -> str:
     if is_list:
         return f"a list, not empty, each {text}" if has_minimum else f"a list, each {text}"
     return f"{text}, not empty" if has_minimum else text
+
+
+def _inner_metadata(annotation: Any) -> list[Any]:
+    """Return the ranges of the parts of a union, such as `auto` or an integer from 1 to 256."""
+    annotated = [part for part in get_args(annotation) if get_origin(part) is Annotated]
+    fields = [item for part in annotated for item in get_args(part)[1:] if isinstance(item, FieldInfo)]
+    return [item for field in fields for item in field.metadata]
 
 
 def _noun(kind: Any) -> str:
