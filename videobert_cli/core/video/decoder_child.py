@@ -5,7 +5,6 @@ leaves Ctrl-C to the parent. Whatever happens in FFmpeg ends here, as one failed
 """
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -19,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videobert_cli.core.video import channel
+from videobert_cli.core.video.child_limits import limit_resources
+from videobert_cli.core.video.completeness import believed_duration_seconds
 from videobert_cli.core.video.frame_ring import FrameRing
 from videobert_cli.core.video.frames import FrameRequest, ReadLimits, VideoSummary
 from videobert_cli.core.video.pyav_frames import PyAVSource
@@ -26,11 +27,11 @@ from videobert_cli.core.video.sampling import ClipAssembler, SampleClock, Sample
 from videobert_cli.core.video.source import FrameSource, SourceFrame
 from videobert_cli.errors import VideoError
 
-_MAX_MEMORY_BYTES = 4 << 30
-_MAX_OPEN_FILES = 64
-_PR_SET_PDEATHSIG = 1
-# The program and the package's place; then, where there is a ring, its descriptor, slots and bytes of a slot.
-_NUM_ARGUMENTS_WITHOUT_RING = 2
+# The program, the package's place, the most memory; then, where there is a ring, its descriptor, slots and bytes
+# of a slot.
+_NUM_ARGUMENTS_WITHOUT_RING = 3
+# A rate is only known after a while: a few frames at one moment are no reason to refuse a file.
+_SECONDS_BEFORE_RATE = 1.0
 
 
 def main() -> None:
@@ -38,7 +39,7 @@ def main() -> None:
     parent = _take_pipes()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     av.logging.set_level(None)
-    _limit_resources()
+    limit_resources(max_memory_bytes=int(sys.argv[2]))
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             head = parent.next_request()
@@ -90,6 +91,7 @@ def read_clips(
     for frame in source.frames():
         time = timeline.place(frame.pts_ticks)
         _check_length(time, max_ticks=max_ticks, path=path)
+        _check_rate(num_frames, seconds=float(time * facts.tick_seconds), limits=limits, path=path)
         sample = clock.first_sample(time)
         if held is not None:
             yield from assembler.show(held.picture, first=held_sample, end=sample)
@@ -121,6 +123,15 @@ def _check_length(ticks: int, *, max_ticks: float, path: Path) -> None:
         raise VideoError("its frames run on beyond max_duration_seconds", reason="too-long", at=str(path))
 
 
+def _check_rate(num_frames: int, *, seconds: float, limits: ReadLimits, path: Path) -> None:
+    if num_frames > limits.max_frames_per_second * (seconds + _SECONDS_BEFORE_RATE):
+        what = (
+            f"{num_frames} frames in {seconds:.1f} s are more than max_frames_per_second"
+            f" {limits.max_frames_per_second:g}"
+        )
+        raise VideoError(what, reason="too-large", at=str(path))
+
+
 def _answer(parent: "_Parent", head: dict[str, Any]) -> None:
     path = Path(head["path"])
     resize = head["request"]["resize"]
@@ -135,6 +146,9 @@ def _answer(parent: "_Parent", head: dict[str, Any]) -> None:
     try:
         source = open_source(path, decoder=head["decoder"], request=request, limits=limits)
         try:
+            parent.send(
+                {"kind": "opened", "believed_duration_seconds": _believed_duration_seconds(source, path)}
+            )
             for item in read_clips(source, path=path, request=request, limits=limits):
                 source.rest()
                 _send_item(parent, item, frames_per_second=request.frames_per_second)
@@ -146,8 +160,14 @@ def _answer(parent: "_Parent", head: dict[str, Any]) -> None:
         fix = "pip install decord (x86-64 Linux or Windows), or set extract.reader.name to pyav"
         parent.send({"kind": "not-installed", "what": f"decord cannot be loaded: {error}", "fix": fix})
     except MemoryError:
-        what = f"decoding needs more than {_MAX_MEMORY_BYTES >> 30} GiB of memory"
+        what = f"decoding needs more than max_memory_bytes {sys.argv[2]}"
         parent.send({"kind": "error", "reason": "out-of-memory", "what": what})
+
+
+def _believed_duration_seconds(source: FrameSource, path: Path) -> float | None:
+    if path.is_dir():
+        return None
+    return believed_duration_seconds(source.facts.declared_duration_seconds, num_bytes=path.stat().st_size)
 
 
 def _send_item(parent: "_Parent", item: SampledClips | VideoSummary, *, frames_per_second: float) -> None:
@@ -221,28 +241,6 @@ def _take_pipes() -> _Parent:
         ring = FrameRing(descriptor, num_slots=num_slots, slot_num_bytes=slot_num_bytes)
         os.close(descriptor)
     return _Parent(requests=requests, answers=answers, ring=ring)
-
-
-def _limit_resources() -> None:
-    """Lower this process's limits, where the system has such a thing."""
-    try:
-        import resource
-    except ImportError:
-        return
-    limits = {
-        resource.RLIMIT_AS: _MAX_MEMORY_BYTES,
-        resource.RLIMIT_NOFILE: _MAX_OPEN_FILES,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-    }
-    for name, value in limits.items():
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(name, (value, value))
-    if sys.platform == "linux":
-        parent = os.getppid()
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            raise SystemExit("the parent is gone")
 
 
 if __name__ == "__main__":

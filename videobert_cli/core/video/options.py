@@ -42,7 +42,22 @@ class ReaderOptions(Options):
     max_pixels: int = Field(default=8_300_000, gt=0, description="Largest frame, width x height.")
     max_duration_seconds: float = Field(default=21_600, gt=0, description="Longest video.")
     max_file_bytes: int = Field(default=4_294_967_296, gt=0, description="Largest file.")
-    timeout_seconds: float = Field(default=600, gt=0, description="Longest wall time for one file.")
+    max_streams: int = Field(
+        default=32, gt=0, description="Most streams (pictures, sound, subtitles) of one file."
+    )
+    max_frames_per_second: float = Field(
+        default=500, gt=0, description="Highest frame rate, as a mean from the first frame on."
+    )
+    max_memory_bytes: int = Field(
+        default=2_147_483_648,
+        ge=134_217_728,
+        description="Most memory of one decoder process (enforced on Linux).",
+    )
+    timeout_seconds: float = Field(
+        default=600,
+        gt=0,
+        description="Longest wall time for decoding one file, or twice the file's duration where that is longer.",
+    )
     allow_truncated: bool = Field(
         default=False, description="Keep the readable part of a file that ends before its declared duration."
     )

@@ -1,0 +1,50 @@
+"""What a decoder child may take of the machine: memory, open files, written bytes; and that it dies with its parent.
+
+On Linux each limit holds; macOS knows them and does not enforce the one on memory, Windows has none of them: there
+only time (`Watch`), the checks before decoding and the process boundary protect.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+_MAX_OPEN_FILES = 64
+_PR_SET_PDEATHSIG = 1
+
+
+def limit_resources(*, max_memory_bytes: int) -> None:
+    """Lower this process's limits, where the system has such a thing.
+
+    Memory is counted as RLIMIT_DATA does: what is private and writable, whether touched or not. Libraries and the
+    address space that threads and GPU drivers merely reserve do not count, so that one figure fits every decoder.
+    """
+    try:
+        import resource
+    except ImportError:
+        return
+    limits = {
+        resource.RLIMIT_DATA: max_memory_bytes,
+        resource.RLIMIT_NOFILE: _MAX_OPEN_FILES,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_CORE: 0,
+    }
+    for name, value in limits.items():
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(name, (value, value))
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            raise SystemExit("the parent is gone")
+
+
+def resident_private_bytes(pid: int) -> int | None:
+    """Return the memory that a process holds and shares with nobody; None where the system does not tell."""
+    try:
+        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return None
+    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
