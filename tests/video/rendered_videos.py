@@ -32,12 +32,21 @@ def number_of(rgb: np.ndarray) -> int:
 
 
 def render(
-    path, *, times, tick=Fraction(1, 1000), codec="libx264", options=None, container=None, rate=25, fmt=None
+    path,
+    *,
+    times,
+    tick=Fraction(1, 1000),
+    codec="libx264",
+    options=None,
+    container=None,
+    rate=25,
+    fmt=None,
+    size=(SIDE, SIDE),
 ):
     """Write a video whose i-th frame shows number i at times[i] ticks; options default to B-frames, closed groups."""
     file = av.open(str(path), "w", format=fmt, options=container or {})
     stream = file.add_stream(codec, rate=rate)
-    stream.width = stream.height = SIDE
+    stream.width, stream.height = size
     stream.pix_fmt = "yuv420p"
     stream.time_base = tick
     stream.codec_context.time_base = tick
@@ -45,6 +54,8 @@ def render(
     stream.options = default | (options or {})
     for number, time in enumerate(times):
         frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24")
+        if size != (SIDE, SIDE):
+            frame = frame.reformat(width=size[0], height=size[1])
         frame.pts, frame.time_base = time, tick
         file.mux(stream.encode(frame))
     file.mux(stream.encode())

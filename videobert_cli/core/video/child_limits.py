@@ -13,6 +13,8 @@ from pathlib import Path
 
 _MAX_OPEN_FILES = 64
 _PR_SET_PDEATHSIG = 1
+# Three planes of 16 bits.
+_MAX_BYTES_PER_PIXEL = 6
 
 
 def limit_resources(*, max_memory_bytes: int) -> None:
@@ -48,3 +50,19 @@ def resident_private_bytes(pid: int) -> int | None:
     except (OSError, ValueError):
         return None
     return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
+
+
+def is_memory_short(*, num_pixels: int) -> bool:
+    """Return whether this process's limit leaves no room for one more frame of so many pixels.
+
+    FFmpeg's decoders answer a refused allocation with the same error as damaged data: this tells the two apart.
+    """
+    try:
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        used_bytes = int(status.split("VmData:")[1].split()[0]) << 10
+    except (ImportError, OSError, IndexError, ValueError):
+        return False
+    return limit != resource.RLIM_INFINITY and limit - used_bytes < num_pixels * _MAX_BYTES_PER_PIXEL
