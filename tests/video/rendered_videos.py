@@ -42,12 +42,13 @@ def render(
     rate=25,
     fmt=None,
     size=(SIDE, SIDE),
+    pix_fmt="yuv420p",
 ):
     """Write a video whose i-th frame shows number i at times[i] ticks; options default to B-frames, closed groups."""
     file = av.open(str(path), "w", format=fmt, options=container or {})
     stream = file.add_stream(codec, rate=rate)
     stream.width, stream.height = size
-    stream.pix_fmt = "yuv420p"
+    stream.pix_fmt = pix_fmt
     stream.time_base = tick
     stream.codec_context.time_base = tick
     default = {"bf": "3", "g": "25", "crf": "18", "threads": "1"} if codec == "libx264" else {}
