@@ -1,11 +1,9 @@
 """The frames sampled at 20 a second are the right ones, in each reader, or the reader says that it cannot do it."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 from exact_clips import CLIPS, ExactClip
-from rendered_videos import number_of, request
+from rendered_videos import number_of, render, request, skip_without_decoder
 
 from videobert_cli.core.video.options import ReaderOptions
 from videobert_cli.core.video.reader import VideoReader
@@ -27,14 +25,20 @@ REFUSED = {
         "AV1",
         "Motion JPEG",
     },
+    "torchcodec": {
+        "MPEG-TS",
+        "MPEG-TS whose clock wraps",
+        "MPEG-PS, MPEG-2",
+        "AVI with B-frames",
+        "AVI without B-frames",
+    },
 }
 
 
 @pytest.fixture(scope="module", params=list(REFUSED))
-def reader(request):
-    if request.param != "pyav" and importlib.util.find_spec(request.param) is None:
-        pytest.skip(f"{request.param} is not installed")
+def reader(request, tmp_path_factory):
     with VideoReader(ReaderOptions(name=request.param, timeout_seconds=60)) as reader:
+        skip_without_decoder(reader, render(tmp_path_factory.mktemp("probe") / "a.mp4", times=[0, 40]))
         yield reader
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from rendered_videos import SHARED_DATA, odd_rows, request
+from rendered_videos import SHARED_DATA, odd_rows, render, request, skip_without_decoder
 
 from videobert_cli.core.video.frames import FrameRequest
 from videobert_cli.core.video.options import ReaderOptions
@@ -92,15 +92,17 @@ NOT_BY_PLAIN_TIMES = {
     "derived__size_change_320x240_to_160x128.ts",
     "media__long_1080p_videoonly_lowbitrate.mp4",
 }
+# In levels of 255. decord scales by itself; torchcodec turns into RGB before it is scaled, with colours of its own. Which
+# frame it is shows in test_exactness.py to the number; here a wrong one was seen to differ by 174.
+TOLERANCE = {"pyav": 0, "decord": 8, "torchcodec": 20}
 SMALL = {"resize": (32, 32), "crop_size": 32, "batch_num_clips": 64}
 
 
-@pytest.mark.parametrize("name", ["pyav", "decord"])
-def test_the_frames_of_odd_videos_are_those_that_a_plain_decode_shows_at_each_time(name):
-    if name == "decord":
-        pytest.importorskip("decord")
+@pytest.mark.parametrize("name", ["pyav", "decord", "torchcodec"])
+def test_the_frames_of_odd_videos_are_those_that_a_plain_decode_shows_at_each_time(tmp_path, name):
     wrong, refusals, num_compared = [], set(), 0
     with VideoReader(ReaderOptions(name=name, timeout_seconds=60)) as reader:
+        skip_without_decoder(reader, render(tmp_path / "a.mp4", times=[0, 40]))
         for row in odd_rows():
             if not row["expect"].startswith("decodes") or row["file"] in NOT_BY_PLAIN_TIMES:
                 continue
@@ -113,15 +115,20 @@ def test_the_frames_of_odd_videos_are_those_that_a_plain_decode_shows_at_each_ti
             found = np.concatenate([batch.frames_FHWC[batch.frame_index_NT] for batch in batches])
             expected = plain_clips(path, asked, duration_seconds=summary.duration_seconds)
             num_compared += 1
-            if found.shape != expected.shape or difference(found, expected) > (0 if name == "pyav" else 8):
+            if found.shape != expected.shape or difference(found, expected) > TOLERANCE[name]:
                 wrong.append(row["file"])
     assert wrong == []
-    assert refusals <= {("decord", "refused-decoder")}
+    # torchcodec decodes with the FFmpeg of the machine, which may be too old for a picture in HEIC.
+    assert refusals <= {
+        ("decord", "refused-decoder"),
+        ("torchcodec", "refused-decoder"),
+        ("torchcodec", "decode-error"),
+    }
     assert num_compared >= (25 if name == "pyav" else 8)
 
 
 def difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest mean difference of a frame: decord's scaler differs from ours by a few levels."""
+    """The largest mean difference of a frame."""
     return float(np.abs(found.astype(int) - expected).mean(axis=(2, 3, 4)).max())
 
 

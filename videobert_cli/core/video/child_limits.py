@@ -9,6 +9,7 @@ import ctypes
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 _MAX_OPEN_FILES = 64
@@ -17,7 +18,7 @@ _PR_SET_PDEATHSIG = 1
 _MAX_BYTES_PER_PIXEL = 6
 
 
-def limit_resources(*, max_memory_bytes: int) -> None:
+def limit_resources(*, max_memory_bytes: int | None) -> None:
     """Lower this process's limits, where the system has such a thing.
 
     Memory is counted as RLIMIT_DATA does: what is private and writable, whether touched or not. Libraries and the
@@ -28,7 +29,7 @@ def limit_resources(*, max_memory_bytes: int) -> None:
     except ImportError:
         return
     limits = {
-        resource.RLIMIT_DATA: max_memory_bytes,
+        resource.RLIMIT_DATA: max_memory_bytes or resource.RLIM_INFINITY,
         resource.RLIMIT_NOFILE: _MAX_OPEN_FILES,
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_CORE: 0,
@@ -36,6 +37,8 @@ def limit_resources(*, max_memory_bytes: int) -> None:
     for name, value in limits.items():
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(name, (value, value))
+    # Python finds the folder for temporary files by writing to it, and torch asks for that folder as it is imported.
+    tempfile.tempdir = os.environ.get("TMPDIR", os.sep)
     if sys.platform == "linux":
         parent = os.getppid()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

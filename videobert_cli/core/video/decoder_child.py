@@ -27,9 +27,14 @@ from videobert_cli.core.video.sampling import ClipAssembler, SampleClock, Sample
 from videobert_cli.core.video.source import FrameSource, SourceFrame
 from videobert_cli.errors import VideoError
 
-# The program, the package's place, the most memory; then, where there is a ring, its descriptor, slots and bytes
-# of a slot.
+# The program, the package's place, the most memory (0: no limit); then, where there is a ring, its descriptor, slots
+# and bytes of a slot.
 _NUM_ARGUMENTS_WITHOUT_RING = 3
+_INSTALL = {
+    "decord": "pip install decord (x86-64 Linux or Windows)",
+    "torchcodec": "pip install 'videobert-cli[gpu-decode]' and FFmpeg (apt install ffmpeg)",
+    "pyav": "pip install av",
+}
 # A rate is only known after a while: a few frames at one moment are no reason to refuse a file.
 _SECONDS_BEFORE_RATE = 1.0
 
@@ -39,7 +44,7 @@ def main() -> None:
     parent = _take_pipes()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     av.logging.set_level(None)
-    limit_resources(max_memory_bytes=int(sys.argv[2]))
+    limit_resources(max_memory_bytes=int(sys.argv[2]) or None)
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             head = parent.next_request()
@@ -53,11 +58,14 @@ def main() -> None:
                 raise
 
 
-def open_source(path: Path, *, decoder: str, request: FrameRequest, limits: ReadLimits) -> FrameSource:
+def open_source(
+    path: Path, *, decoder: str, device: str, request: FrameRequest, limits: ReadLimits
+) -> FrameSource:
     """Return `path` opened by the decoder of that name; a folder is a video of time-stamped images.
 
     Raises:
         VideoError: The file fails a check that needs no decoding.
+        ImportError: The decoder is not installed.
     """
     if path.is_dir():
         from videobert_cli.core.video.image_frames import ImageSource
@@ -69,6 +77,10 @@ def open_source(path: Path, *, decoder: str, request: FrameRequest, limits: Read
         from videobert_cli.core.video.decord_frames import DecordSource
 
         return DecordSource(path, request=request, limits=limits)
+    if decoder == "torchcodec":
+        from videobert_cli.core.video.torchcodec_frames import TorchcodecSource
+
+        return TorchcodecSource(path, request=request, limits=limits, device=device)
     return PyAVSource(path, request=request, limits=limits)
 
 
@@ -144,7 +156,9 @@ def _answer(parent: "_Parent", head: dict[str, Any]) -> None:
     )
     limits = ReadLimits(**head["limits"])
     try:
-        source = open_source(path, decoder=head["decoder"], request=request, limits=limits)
+        source = open_source(
+            path, decoder=head["decoder"], device=head["device"], request=request, limits=limits
+        )
         try:
             parent.send(
                 {"kind": "opened", "believed_duration_seconds": _believed_duration_seconds(source, path)}
@@ -157,8 +171,9 @@ def _answer(parent: "_Parent", head: dict[str, Any]) -> None:
     except VideoError as error:
         parent.send({"kind": "error", "reason": error.reason, "what": error.what})
     except ImportError as error:
-        fix = "pip install decord (x86-64 Linux or Windows), or set extract.reader.name to pyav"
-        parent.send({"kind": "not-installed", "what": f"decord cannot be loaded: {error}", "fix": fix})
+        what = f"{head['decoder']} cannot be loaded: {error}"
+        fix = f"{_INSTALL[head['decoder']]}, or set extract.reader.name to pyav"
+        parent.send({"kind": "not-installed", "what": what, "fix": fix})
     except MemoryError:
         what = f"decoding needs more than max_memory_bytes {sys.argv[2]}"
         parent.send({"kind": "error", "reason": "out-of-memory", "what": what})

@@ -33,7 +33,7 @@ _ENDS_FOR_WANT_OF_MEMORY = frozenset({-signal.SIGABRT, -getattr(signal, "SIGKILL
 class DecoderProcess:
     """One living child. Messages may be sent from any thread and are received by one."""
 
-    def __init__(self, *, slot_num_bytes: int, max_memory_bytes: int) -> None:
+    def __init__(self, *, slot_num_bytes: int, max_memory_bytes: int | None) -> None:
         """Start the child; batches of at most `slot_num_bytes` go through shared memory where the system has it."""
         self.max_memory_bytes = max_memory_bytes
         self.is_over = False
@@ -44,7 +44,7 @@ class DecoderProcess:
         descriptor = None
         if slot_num_bytes <= MAX_SLOT_BYTES:
             descriptor = open_shared_memory(_NUM_SLOTS * slot_num_bytes)
-        arguments = [str(max_memory_bytes)]
+        arguments = [str(max_memory_bytes or 0)]
         try:
             if descriptor is not None:
                 self._ring = FrameRing(descriptor, num_slots=_NUM_SLOTS, slot_num_bytes=slot_num_bytes)

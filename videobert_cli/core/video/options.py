@@ -34,7 +34,14 @@ class DataOptions(Options):
 class ReaderOptions(Options):
     """`extract.reader:` how files become frames, and what a file may cost before it is quarantined."""
 
-    name: Literal["pyav", "decord"] = Field(default="pyav", description="The decoder.")
+    name: Literal["pyav", "decord", "torchcodec"] = Field(
+        default="pyav",
+        description="The decoder; torchcodec needs the extra `gpu-decode` and FFmpeg's libraries.",
+    )
+    device: Literal["cpu", "cuda"] = Field(
+        default="cpu",
+        description="Where torchcodec decodes; `cuda` is NVDEC, to which `max_memory_bytes` does not apply.",
+    )
     num_workers: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = Field(
         default="auto",
         description="Decoder processes; `auto` is half the cores this process may use, with a GPU all but one.",

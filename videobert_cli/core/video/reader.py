@@ -102,6 +102,7 @@ class VideoReader:
             "kind": "read",
             "path": os.fspath(path),
             "decoder": self._options.name,
+            "device": self._options.device,
             "request": asdict(request),
             "limits": asdict(self._limits),
         }
@@ -135,9 +136,10 @@ class VideoReader:
         if self._child is not None and self._child.is_alive():
             return self._child
         self.close()
-        self._child = DecoderProcess(
-            slot_num_bytes=slot_num_bytes, max_memory_bytes=self._options.max_memory_bytes
-        )
+        # CUDA's driver maps more than any video needs: a limit would refuse the driver, not the video.
+        is_on_gpu = self._options.name == "torchcodec" and self._options.device == "cuda"
+        max_memory_bytes = None if is_on_gpu else self._options.max_memory_bytes
+        self._child = DecoderProcess(slot_num_bytes=slot_num_bytes, max_memory_bytes=max_memory_bytes)
         return self._child
 
     def _is_worn(self) -> bool:
