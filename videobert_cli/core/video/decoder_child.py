@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videobert_cli.core.video import channel
-from videobert_cli.core.video.child_limits import limit_resources
+from videobert_cli.core.video.child_limits import free_frames_at_once, limit_resources
 from videobert_cli.core.video.completeness import believed_duration_seconds
 from videobert_cli.core.video.frame_ring import FrameRing
 from videobert_cli.core.video.frames import FrameRequest, ReadLimits, VideoSummary
@@ -44,6 +44,7 @@ def main() -> None:
     parent = _take_pipes()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     av.logging.set_level(None)
+    free_frames_at_once()
     limit_resources(max_memory_bytes=int(sys.argv[2]) or None)
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
