@@ -1,4 +1,4 @@
-"""Twelve traps that real files set for a decoder; the numbers are those of the list in docs/decisions (readers)."""
+"""Twelve traps that real files set for a decoder; the numbers are those of the list in docs/decisions/0005."""
 
 import sys
 import time
@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from rendered_videos import SIDE, number_of, numbered, read, render, request, shown_numbers
 
 from videobert_cli.core.video.options import ReaderOptions
@@ -147,6 +148,24 @@ def test_9_an_auxiliary_track_comes_first(tmp_path: Path) -> None:
         assert [stream.width for stream in container.streams.video] == [24, SIDE]
     batches, summary = read(path)
     assert summary.width == SIDE
+    assert shown_numbers(batches) == NUMBERS
+
+
+def test_9_a_cover_picture_is_no_video(tmp_path: Path) -> None:
+    av.VideoFrame.from_ndarray(numbered(511), format="rgb24").save(tmp_path / "cover.png")
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        cover, main = container.add_stream("png"), container.add_stream("libx264", rate=25)
+        cover.width = cover.height = main.width = main.height = SIDE
+        cover.pix_fmt, main.pix_fmt = "rgb24", "yuv420p"
+        cover.disposition = Disposition.attached_pic
+        picture = av.VideoFrame.from_ndarray(numbered(511), format="rgb24")
+        container.mux(cover.encode(picture))
+        container.mux(cover.encode())
+        add_numbered(container, main, num_frames=30)
+    with av.open(str(path)) as container:
+        assert [stream.codec_context.name for stream in container.streams.video][-1] == "png"
+    batches, _ = read(path)
     assert shown_numbers(batches) == NUMBERS
 
 
