@@ -147,10 +147,12 @@ def _load(device: str) -> Any:
         ImportError: It is not installed, finds no FFmpeg, or there is no such device.
     """
     try:
-        import torch
+        # Before torch, which takes seconds: without torchcodec the answer comes at once.
         from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined, unused-ignore]
     except (RuntimeError, OSError) as error:
         raise ImportError("it finds no shared libraries of FFmpeg (versions 4 to 8)") from error
+    import torch
+
     if device == "cuda" and not torch.cuda.is_available():
         raise ImportError("extract.reader.device is cuda, and there is no CUDA device here")
     return VideoDecoder
