@@ -161,3 +161,17 @@ def test_a_long_video_has_twice_its_duration(
             with pytest.raises(VideoError, match="timeout_seconds"):
                 list(answers)
             waker.cancel()
+
+
+def test_every_limit_is_printed_with_the_recipe(invoke) -> None:
+    outcome = invoke("extract", "demo", "--print-config")
+    assert outcome.exit_code == 0
+    printed = {
+        line.split(":")[0].strip(): line.split(":")[1].split()[0]
+        for line in outcome.out.splitlines()
+        if ": " in line
+    }
+    limits = ReaderOptions().settings()
+    assert {"max_memory_bytes", "max_streams", "max_frames_per_second", "timeout_seconds"} <= limits.keys()
+    for name in limits.keys() - {"name", "device", "num_workers", "allow_truncated"}:
+        assert float(printed[name]) == float(limits[name]), name
