@@ -12,6 +12,7 @@ import pytest
 from rendered_videos import read, render, request, shown_numbers
 
 from videobert_cli.core.video import decoder_process, frame_ring
+from videobert_cli.core.video import reader as reader_module
 from videobert_cli.core.video.decoder_pool import DecoderPool, count_cores, count_decoders, portioned
 from videobert_cli.core.video.entries import Video
 from videobert_cli.core.video.frame_ring import FrameRing, open_shared_memory
@@ -115,7 +116,8 @@ def test_a_decoder_that_is_not_there_is_raised_where_the_events_are_taken(folder
 
 
 @on_linux
-def test_a_child_waits_for_its_slots_and_is_not_timed_out(folder) -> None:
+def test_a_child_waits_for_its_slots_and_is_not_timed_out(folder, monkeypatch) -> None:
+    monkeypatch.setattr(reader_module, "_TIMES_DURATION", 0)
     with VideoReader(ReaderOptions(timeout_seconds=1.5)) as reader:
         lent = reader.lend(folder / "v1.mp4", request(batch_num_clips=1))
         first, second = next(lent), next(lent)

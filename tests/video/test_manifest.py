@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from videobert_cli.core.video.manifest import (
     printable,
     read_texts,
     read_videos,
+    videos_from_files,
 )
 from videobert_cli.errors import ManifestError, MissingInputError
 
@@ -239,3 +241,28 @@ def test_splits_depend_on_the_id_and_the_seed_alone(tmp_path):
     assert all(second[i] == first[i] for i in first if i != "0")
     assert {v.id: v.split for v in videos_of(tmp_path, seed=1)} != second
     assert {v.split for v in videos_of(tmp_path, validation_fraction=0.0, test_fraction=0.0)} == {"train"}
+
+
+def test_named_files_of_one_name_are_told_apart_by_their_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = [Path("z/a/same.mp4"), tmp_path / "z/b/same.mp4", Path("z/b/same.mkv"), Path("other/lone.mp4")]
+    ids = {str(video.path): video.id for video in videos_from_files(files)}
+    assert ids == {
+        "z/a/same.mp4": "a/same",
+        str(tmp_path / "z/b/same.mp4"): "b/same",
+        "z/b/same.mkv": "same",
+        "other/lone.mp4": "lone",
+    }
+
+
+def test_one_file_named_in_two_ways_is_two_videos_with_two_ids(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ids = [video.id for video in videos_from_files([Path("a.mp4"), tmp_path / "a.mp4"])]
+    assert len(set(ids)) == 2
+
+
+def test_ten_thousand_files_of_one_name_keep_apart():
+    files = [Path(f"{number:05}/video.mp4") for number in range(10_000)]
+    ids = [video.id for video in videos_from_files(files)]
+    assert ids[:2] == ["00000/video", "00001/video"]
+    assert len(set(ids)) == 10_000

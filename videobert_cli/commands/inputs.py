@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from videobert_cli.core.video.entries import VIDEO_SUFFIXES
+from videobert_cli.core.video.folders import videos_under
 from videobert_cli.errors import MissingInputError
 
 
@@ -32,9 +32,7 @@ def _expand(name: str, *, is_null_separated: bool) -> Iterator[Path]:
         return
     path = Path(name)
     if path.is_dir():
-        found = sorted(
-            file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in VIDEO_SUFFIXES
-        )
+        found = sorted(videos_under(path))
         if not found:
             raise MissingInputError("this folder holds no video", at=name, fix="name a folder that does")
         yield from found

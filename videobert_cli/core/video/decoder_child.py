@@ -5,7 +5,6 @@ leaves Ctrl-C to the parent. Whatever happens in FFmpeg ends here, as one failed
 """
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -19,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videobert_cli.core.video import channel
+from videobert_cli.core.video.child_limits import free_frames_at_once, limit_resources
+from videobert_cli.core.video.completeness import believed_duration_seconds
 from videobert_cli.core.video.frame_ring import FrameRing
 from videobert_cli.core.video.frames import FrameRequest, ReadLimits, VideoSummary
 from videobert_cli.core.video.pyav_frames import PyAVSource
@@ -26,11 +27,16 @@ from videobert_cli.core.video.sampling import ClipAssembler, SampleClock, Sample
 from videobert_cli.core.video.source import FrameSource, SourceFrame
 from videobert_cli.errors import VideoError
 
-_MAX_MEMORY_BYTES = 4 << 30
-_MAX_OPEN_FILES = 64
-_PR_SET_PDEATHSIG = 1
-# The program and the package's place; then, where there is a ring, its descriptor, slots and bytes of a slot.
-_NUM_ARGUMENTS_WITHOUT_RING = 2
+# The program, the package's place, the most memory (0: no limit); then, where there is a ring, its descriptor, slots
+# and bytes of a slot.
+_NUM_ARGUMENTS_WITHOUT_RING = 3
+_INSTALL = {
+    "decord": "pip install decord (x86-64 Linux or Windows)",
+    "torchcodec": "pip install 'videobert-cli[gpu-decode]' and FFmpeg (apt install ffmpeg)",
+    "pyav": "pip install av",
+}
+# A rate is only known after a while: a few frames at one moment are no reason to refuse a file.
+_SECONDS_BEFORE_RATE = 1.0
 
 
 def main() -> None:
@@ -38,7 +44,8 @@ def main() -> None:
     parent = _take_pipes()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     av.logging.set_level(None)
-    _limit_resources()
+    free_frames_at_once()
+    limit_resources(max_memory_bytes=int(sys.argv[2]) or None)
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             head = parent.next_request()
@@ -52,11 +59,14 @@ def main() -> None:
                 raise
 
 
-def open_source(path: Path, *, decoder: str, request: FrameRequest, limits: ReadLimits) -> FrameSource:
+def open_source(
+    path: Path, *, decoder: str, device: str, request: FrameRequest, limits: ReadLimits
+) -> FrameSource:
     """Return `path` opened by the decoder of that name; a folder is a video of time-stamped images.
 
     Raises:
         VideoError: The file fails a check that needs no decoding.
+        ImportError: The decoder is not installed.
     """
     if path.is_dir():
         from videobert_cli.core.video.image_frames import ImageSource
@@ -68,6 +78,10 @@ def open_source(path: Path, *, decoder: str, request: FrameRequest, limits: Read
         from videobert_cli.core.video.decord_frames import DecordSource
 
         return DecordSource(path, request=request, limits=limits)
+    if decoder == "torchcodec":
+        from videobert_cli.core.video.torchcodec_frames import TorchcodecSource
+
+        return TorchcodecSource(path, request=request, limits=limits, device=device)
     return PyAVSource(path, request=request, limits=limits)
 
 
@@ -90,6 +104,7 @@ def read_clips(
     for frame in source.frames():
         time = timeline.place(frame.pts_ticks)
         _check_length(time, max_ticks=max_ticks, path=path)
+        _check_rate(num_frames, seconds=float(time * facts.tick_seconds), limits=limits, path=path)
         sample = clock.first_sample(time)
         if held is not None:
             yield from assembler.show(held.picture, first=held_sample, end=sample)
@@ -121,6 +136,15 @@ def _check_length(ticks: int, *, max_ticks: float, path: Path) -> None:
         raise VideoError("its frames run on beyond max_duration_seconds", reason="too-long", at=str(path))
 
 
+def _check_rate(num_frames: int, *, seconds: float, limits: ReadLimits, path: Path) -> None:
+    if num_frames > limits.max_frames_per_second * (seconds + _SECONDS_BEFORE_RATE):
+        what = (
+            f"{num_frames} frames in {seconds:.1f} s are more than max_frames_per_second"
+            f" {limits.max_frames_per_second:g}"
+        )
+        raise VideoError(what, reason="too-large", at=str(path))
+
+
 def _answer(parent: "_Parent", head: dict[str, Any]) -> None:
     path = Path(head["path"])
     resize = head["request"]["resize"]
@@ -133,8 +157,13 @@ def _answer(parent: "_Parent", head: dict[str, Any]) -> None:
     )
     limits = ReadLimits(**head["limits"])
     try:
-        source = open_source(path, decoder=head["decoder"], request=request, limits=limits)
+        source = open_source(
+            path, decoder=head["decoder"], device=head["device"], request=request, limits=limits
+        )
         try:
+            parent.send(
+                {"kind": "opened", "believed_duration_seconds": _believed_duration_seconds(source, path)}
+            )
             for item in read_clips(source, path=path, request=request, limits=limits):
                 source.rest()
                 _send_item(parent, item, frames_per_second=request.frames_per_second)
@@ -143,11 +172,18 @@ def _answer(parent: "_Parent", head: dict[str, Any]) -> None:
     except VideoError as error:
         parent.send({"kind": "error", "reason": error.reason, "what": error.what})
     except ImportError as error:
-        fix = "pip install decord (x86-64 Linux or Windows), or set extract.reader.name to pyav"
-        parent.send({"kind": "not-installed", "what": f"decord cannot be loaded: {error}", "fix": fix})
+        what = f"{head['decoder']} cannot be loaded: {error}"
+        fix = f"{_INSTALL[head['decoder']]}, or set extract.reader.name to pyav"
+        parent.send({"kind": "not-installed", "what": what, "fix": fix})
     except MemoryError:
-        what = f"decoding needs more than {_MAX_MEMORY_BYTES >> 30} GiB of memory"
+        what = f"decoding needs more than max_memory_bytes {sys.argv[2]}"
         parent.send({"kind": "error", "reason": "out-of-memory", "what": what})
+
+
+def _believed_duration_seconds(source: FrameSource, path: Path) -> float | None:
+    if path.is_dir():
+        return None
+    return believed_duration_seconds(source.facts.declared_duration_seconds, num_bytes=path.stat().st_size)
 
 
 def _send_item(parent: "_Parent", item: SampledClips | VideoSummary, *, frames_per_second: float) -> None:
@@ -221,28 +257,6 @@ def _take_pipes() -> _Parent:
         ring = FrameRing(descriptor, num_slots=num_slots, slot_num_bytes=slot_num_bytes)
         os.close(descriptor)
     return _Parent(requests=requests, answers=answers, ring=ring)
-
-
-def _limit_resources() -> None:
-    """Lower this process's limits, where the system has such a thing."""
-    try:
-        import resource
-    except ImportError:
-        return
-    limits = {
-        resource.RLIMIT_AS: _MAX_MEMORY_BYTES,
-        resource.RLIMIT_NOFILE: _MAX_OPEN_FILES,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-    }
-    for name, value in limits.items():
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(name, (value, value))
-    if sys.platform == "linux":
-        parent = os.getppid()
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            raise SystemExit("the parent is gone")
 
 
 if __name__ == "__main__":

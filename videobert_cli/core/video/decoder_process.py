@@ -26,26 +26,29 @@ _CHILD_PROGRAM = (
 # One is filled while the other is read.
 _NUM_SLOTS = 2
 _PATIENCE_SECONDS = 2.0
+# C++ aborts where memory is refused; Linux kills a process where the machine or the container has none left.
+_ENDS_FOR_WANT_OF_MEMORY = frozenset({-signal.SIGABRT, -getattr(signal, "SIGKILL", signal.SIGABRT)})
 
 
 class DecoderProcess:
     """One living child. Messages may be sent from any thread and are received by one."""
 
-    def __init__(self, *, slot_num_bytes: int) -> None:
+    def __init__(self, *, slot_num_bytes: int, max_memory_bytes: int | None) -> None:
         """Start the child; batches of at most `slot_num_bytes` go through shared memory where the system has it."""
+        self.max_memory_bytes = max_memory_bytes
+        self.is_over = False
         self._lock = threading.Lock()
         self._slots = threading.Condition()
         self._num_lent = 0
-        self._is_over = False
         self._ring: FrameRing | None = None
         descriptor = None
         if slot_num_bytes <= MAX_SLOT_BYTES:
             descriptor = open_shared_memory(_NUM_SLOTS * slot_num_bytes)
-        arguments = []
+        arguments = [str(max_memory_bytes or 0)]
         try:
             if descriptor is not None:
                 self._ring = FrameRing(descriptor, num_slots=_NUM_SLOTS, slot_num_bytes=slot_num_bytes)
-                arguments = [str(descriptor), str(_NUM_SLOTS), str(slot_num_bytes)]
+                arguments += [str(descriptor), str(_NUM_SLOTS), str(slot_num_bytes)]
             self.process = _start(arguments, pass_fds=() if descriptor is None else (descriptor,))
         finally:
             if descriptor is not None:
@@ -77,7 +80,7 @@ class DecoderProcess:
         """
         if self._ring is not None:
             with self._slots:
-                self._slots.wait_for(lambda: self._is_over or self._num_lent < _NUM_SLOTS)
+                self._slots.wait_for(lambda: self.is_over or self._num_lent < _NUM_SLOTS)
         try:
             with watch:
                 return channel.receive(cast(BinaryIO, self.process.stdout))
@@ -99,10 +102,11 @@ class DecoderProcess:
 
     def kill(self) -> None:
         """End the child at once; frames that were lent stay readable."""
+        # Said first: who waits for an answer must know whose doing the end is.
+        self.is_over = True
         with contextlib.suppress(OSError):
             self.process.kill()
         with self._slots:
-            self._is_over = True
             self._slots.notify_all()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
@@ -122,6 +126,7 @@ class Watch:
     """Kills the child when the time spent inside `with` adds up to more than was granted."""
 
     def __init__(self, child: DecoderProcess, *, seconds: float) -> None:
+        self._child = child
         self._process = child.process
         self._granted_seconds = seconds
         self._left_seconds = seconds
@@ -142,14 +147,29 @@ class Watch:
             self._timer.cancel()
         self._left_seconds -= time.monotonic() - self._start_seconds
 
+    def grant(self, seconds: float) -> None:
+        """Grant so many seconds in all, if that is more than before."""
+        more_seconds = max(0.0, seconds - self._granted_seconds)
+        self._granted_seconds += more_seconds
+        self._left_seconds += more_seconds
+
     def what_happened(self) -> VideoError:
         """Return why the child fell silent."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_PATIENCE_SECONDS)
         if self._has_fired:
-            return VideoError(f"no answer within timeout_seconds {self._granted_seconds:g}", reason="timeout")
+            return VideoError(
+                f"no answer within {self._granted_seconds:g} s (timeout_seconds, or twice its duration)",
+                reason="timeout",
+            )
         code = self._process.returncode
         end = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
+        if code in _ENDS_FOR_WANT_OF_MEMORY and not self._child.is_over:
+            what = (
+                f"the decoder's process ended with {end}, as it does where memory runs out"
+                f" (max_memory_bytes {self._child.max_memory_bytes})"
+            )
+            return VideoError(what, reason="out-of-memory")
         return VideoError(f"the decoder's process ended with {end}", reason="decoder-crashed")
 
     def _fire(self) -> None:

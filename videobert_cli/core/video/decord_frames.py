@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from videobert_cli.core.video.child_limits import is_memory_short
 from videobert_cli.core.video.frames import FrameRequest, ReadLimits
 from videobert_cli.core.video.picture import (
     PictureMaker,
@@ -99,6 +100,8 @@ class DecordSource:
                 )
             return use(self._reader)
         except (decord.DECORDError, RuntimeError, IndexError, UnicodeEncodeError) as error:
+            if is_memory_short(num_pixels=self.facts.width * self.facts.height):
+                raise MemoryError from error
             first_line = reason_of(error).strip().splitlines()[0]
             raise VideoError(f"{what}: {first_line}", reason="decode-error", at=str(self._path)) from error
 

@@ -26,7 +26,7 @@ def read_folder(folder: Path) -> list[Draft]:
     """
     if is_image_folder(folder):
         return [_draft(folder, name=Path(folder.resolve().name), split=None, label=None)]
-    names = [path.relative_to(folder) for path in _walk(folder)]
+    names = [path.relative_to(folder) for path in videos_under(folder)]
     has_classes = all(len(name.parts) > 1 for name in names)
     has_splits = has_classes and all(name.parts[0].lower() in SPLIT_NAMES for name in names)
     drafts = []
@@ -35,6 +35,11 @@ def read_folder(folder: Path) -> list[Draft]:
         classes = name.parts[int(has_splits) : -1] if has_classes else ()
         drafts.append(_draft(folder / name, name=name, split=split, label=classes[0] if classes else None))
     return drafts
+
+
+def videos_under(folder: Path) -> list[Path]:
+    """Return what `read_folder` lists, as paths: the folder itself where it is a video of pictures."""
+    return [folder] if is_image_folder(folder) else list(_walk(folder))
 
 
 def read_one_file(path: Path) -> list[Draft]:

@@ -99,5 +99,7 @@ class ReadLimits:
     max_pixels: int
     max_duration_seconds: float
     max_file_bytes: int
+    max_streams: int
+    max_frames_per_second: float
     allow_truncated: bool
     num_threads: int

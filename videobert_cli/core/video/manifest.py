@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from videobert_cli.core.video.entries import Draft, LabelledSegment, Split, Text, Video
@@ -89,8 +90,11 @@ def read_texts(source: Path, *, validation_fraction: float, test_fraction: float
 
 
 def videos_from_files(files: Iterable[Path]) -> list[Video]:
-    """Return the named files as videos of the training split, with the subtitles beside them, sorted by id."""
-    drafts = [draft for file in files for draft in read_one_file(file)]
+    """Return the named files as videos of the training split, with the subtitles beside them, sorted by id.
+
+    Ids are the names; files of one name in several folders are told apart by the folders in which they differ.
+    """
+    drafts = _named_apart([draft for file in files for draft in read_one_file(file)])
     videos = [
         Video(id=item_id, path=draft.path, captions=draft.captions, split="train", segments=())
         for item_id, draft in zip(_unique_ids(drafts), drafts, strict=True)
@@ -139,8 +143,30 @@ def _unique_ids(drafts: Sequence[Draft]) -> list[str]:
     return ids
 
 
+def _named_apart(drafts: Sequence[Draft]) -> list[Draft]:
+    """Return the drafts; a name that several have is preceded by the folders from the first that differs."""
+    paths_by_name: dict[Path, list[Path]] = {}
+    for draft in drafts:
+        paths_by_name.setdefault(draft.name, []).append(_absolute(draft))
+    shared_by_name = {
+        name: os.path.commonpath([path.parent for path in paths])
+        for name, paths in paths_by_name.items()
+        if len(paths) > 1
+    }
+    return [
+        replace(draft, name=_absolute(draft).relative_to(shared_by_name[draft.name]))
+        if draft.name in shared_by_name
+        else draft
+        for draft in drafts
+    ]
+
+
+def _absolute(draft: Draft) -> Path:
+    return (draft.path or draft.name).absolute()
+
+
 def _hashed_id(draft: Draft) -> str:
-    digest = hashlib.blake2b(os.fsencode(draft.name), digest_size=4).hexdigest()
+    digest = hashlib.blake2b(os.fsencode(draft.path or draft.name), digest_size=4).hexdigest()
     return f"{_id_of(draft.name)}~{digest}"
 
 

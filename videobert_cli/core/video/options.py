@@ -34,7 +34,14 @@ class DataOptions(Options):
 class ReaderOptions(Options):
     """`extract.reader:` how files become frames, and what a file may cost before it is quarantined."""
 
-    name: Literal["pyav", "decord"] = Field(default="pyav", description="The decoder.")
+    name: Literal["pyav", "decord", "torchcodec"] = Field(
+        default="pyav",
+        description="The decoder; torchcodec needs the extra `gpu-decode` and FFmpeg's libraries.",
+    )
+    device: Literal["cpu", "cuda"] = Field(
+        default="cpu",
+        description="Where torchcodec decodes; `cuda` is NVDEC, to which `max_memory_bytes` does not apply.",
+    )
     num_workers: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = Field(
         default="auto",
         description="Decoder processes; `auto` is half the cores this process may use, with a GPU all but one.",
@@ -42,7 +49,22 @@ class ReaderOptions(Options):
     max_pixels: int = Field(default=8_300_000, gt=0, description="Largest frame, width x height.")
     max_duration_seconds: float = Field(default=21_600, gt=0, description="Longest video.")
     max_file_bytes: int = Field(default=4_294_967_296, gt=0, description="Largest file.")
-    timeout_seconds: float = Field(default=600, gt=0, description="Longest wall time for one file.")
+    max_streams: int = Field(
+        default=32, gt=0, description="Most streams (pictures, sound, subtitles) of one file."
+    )
+    max_frames_per_second: float = Field(
+        default=500, gt=0, description="Highest frame rate, as a mean from the first frame on."
+    )
+    max_memory_bytes: int = Field(
+        default=2_147_483_648,
+        ge=134_217_728,
+        description="Most memory of one decoder process (enforced on Linux).",
+    )
+    timeout_seconds: float = Field(
+        default=600,
+        gt=0,
+        description="Longest wall time for decoding one file, or twice the file's duration where that is longer.",
+    )
     allow_truncated: bool = Field(
         default=False, description="Keep the readable part of a file that ends before its declared duration."
     )

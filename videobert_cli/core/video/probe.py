@@ -36,7 +36,6 @@ _PLAYLISTS = (
     b"<asx",
 )
 _SNIFF_BYTES = 4096
-_MAX_STREAMS = 64
 # A file's own idea of a video track may be a 10x12 auxiliary picture: the first track at least this share of
 # the largest is the one a player shows.
 _SMALLEST_AREA_SHARE = Fraction(1, 8)
@@ -99,7 +98,6 @@ def open_media(file: BinaryIO, *, path: Path, limits: ReadLimits, formats: str =
     options = {
         "protocol_whitelist": "",
         "format_whitelist": formats,
-        "max_streams": str(_MAX_STREAMS),
         "max_pixels": str(limits.max_pixels),
         "threads": "1",
     }
@@ -122,6 +120,10 @@ def _check_header(
     container: av.container.InputContainer, *, path: Path, limits: ReadLimits, num_bytes: int
 ) -> Media:
     at = str(path)
+    num_streams = len(container.streams)
+    if num_streams > limits.max_streams:
+        what = f"{num_streams} streams are more than max_streams {limits.max_streams}"
+        raise VideoError(what, reason="too-large", at=at)
     streams = [s for s in container.streams.video if Disposition.attached_pic not in s.disposition]
     if not streams:
         raise VideoError("the file has no video stream", reason="no-video-stream", at=at)

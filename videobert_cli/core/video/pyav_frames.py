@@ -12,6 +12,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from videobert_cli.core.video.child_limits import is_memory_short
 from videobert_cli.core.video.completeness import Completeness, promised_num_bytes
 from videobert_cli.core.video.frames import FrameRequest, ReadLimits
 from videobert_cli.core.video.picture import PictureMaker
@@ -113,7 +114,10 @@ class PyAVSource:
                 yield packet.decode()
             except MemoryError:
                 raise
-            except MEDIA_ERRORS:
+            except MEDIA_ERRORS as error:
+                context = self._media.stream.codec_context
+                if is_memory_short(num_pixels=context.width * context.height):
+                    raise MemoryError from error
                 # Reading on after a demuxing error ends the loop: the generator behind `packets` is finished.
                 self._num_errors += 1
                 is_damaged = True

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from videobert_cli.core.video.child_limits import resident_private_bytes
 from videobert_cli.core.video.decoder_process import DecoderProcess, Watch
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest, ReadLimits, VideoSummary
 from videobert_cli.core.video.options import ReaderOptions
@@ -21,6 +22,10 @@ from videobert_cli.errors import InputError, VideoError
 __all__ = ["ClipBatch", "FrameRequest", "LentBatch", "VideoReader", "VideoSummary"]
 
 _FILES_PER_CHILD = 200
+# A child that has grown by so much since its first file is replaced; by half of its limit where that is less.
+_MAX_GROWTH_BYTES = 1 << 30
+# A long video may take longer than any limit that fits a short one: twice its own duration is always granted.
+_TIMES_DURATION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +40,8 @@ class VideoReader:
     """Reads videos through one decoder child, started at the first file and replaced when it dies.
 
     Use as a context manager; leaving it ends the child. One file is read at a time: starting the next one
-    ends the reading of the one before. After 200 files the child is replaced, for every open leaks a little
-    (decoders.md).
+    ends the reading of the one before. After 200 files, or when it has grown by 1 GB, the child is replaced: every
+    open leaks a little.
     """
 
     def __init__(self, options: ReaderOptions, *, num_threads: int = 2) -> None:
@@ -46,11 +51,14 @@ class VideoReader:
             max_pixels=options.max_pixels,
             max_duration_seconds=options.max_duration_seconds,
             max_file_bytes=options.max_file_bytes,
+            max_streams=options.max_streams,
+            max_frames_per_second=options.max_frames_per_second,
             allow_truncated=options.allow_truncated,
             num_threads=num_threads,
         )
         self._child: DecoderProcess | None = None
         self._num_files = 0
+        self._first_num_bytes: int | None = None
         self._is_busy = False
 
     def __enter__(self) -> Self:
@@ -84,7 +92,7 @@ class VideoReader:
 
         The next item comes once one of two is given back, which another thread may do. Raises as `read`.
         """
-        if self._is_busy or self._num_files >= _FILES_PER_CHILD:
+        if self._is_busy or self._is_worn():
             self.close()
         child = self._start(slot_num_bytes=request.batch_num_bytes)
         self._is_busy = True
@@ -94,6 +102,7 @@ class VideoReader:
             "kind": "read",
             "path": os.fspath(path),
             "decoder": self._options.name,
+            "device": self._options.device,
             "request": asdict(request),
             "limits": asdict(self._limits),
         }
@@ -105,7 +114,7 @@ class VideoReader:
                     self._is_busy = False
                 yield item
         except VideoError as error:
-            is_whole = error.reason not in {"decoder-crashed", "timeout"}
+            is_whole = error.reason not in {"decoder-crashed", "timeout", "out-of-memory"}
             raise VideoError(error.what, reason=error.reason, at=str(path)) from error
         finally:
             if child is self._child:
@@ -117,6 +126,7 @@ class VideoReader:
         """End the child; the next `read` starts another."""
         child, self._child = self._child, None
         self._num_files = 0
+        self._first_num_bytes = None
         self._is_busy = False
         if child is not None:
             child.kill()
@@ -126,8 +136,24 @@ class VideoReader:
         if self._child is not None and self._child.is_alive():
             return self._child
         self.close()
-        self._child = DecoderProcess(slot_num_bytes=slot_num_bytes)
+        # CUDA's driver maps more than any video needs: a limit would refuse the driver, not the video.
+        is_on_gpu = self._options.name == "torchcodec" and self._options.device == "cuda"
+        max_memory_bytes = None if is_on_gpu else self._options.max_memory_bytes
+        self._child = DecoderProcess(slot_num_bytes=slot_num_bytes, max_memory_bytes=max_memory_bytes)
         return self._child
+
+    def _is_worn(self) -> bool:
+        """Return whether the child has read so many files, or grown so large, that a new one is due."""
+        if self._child is None or self._num_files == 0:
+            return False
+        if self._num_files >= _FILES_PER_CHILD:
+            return True
+        num_bytes = resident_private_bytes(self._child.process.pid)
+        if num_bytes is None:
+            return False
+        if self._first_num_bytes is None:
+            self._first_num_bytes = num_bytes
+        return num_bytes - self._first_num_bytes > min(_MAX_GROWTH_BYTES, self._options.max_memory_bytes // 2)
 
     def _answers(
         self, child: DecoderProcess, *, head: dict[str, Any], watch: Watch, request: FrameRequest
@@ -140,6 +166,8 @@ class VideoReader:
         while True:
             answer, body = child.receive(watch=watch)
             match answer["kind"]:
+                case "opened":
+                    watch.grant(_TIMES_DURATION * (answer["believed_duration_seconds"] or 0.0))
                 case "clips":
                     yield _batch_of(answer, body, child=child, crop_size=request.crop_size)
                 case "summary":

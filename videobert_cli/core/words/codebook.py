@@ -301,7 +301,8 @@ def _check_fit(features_ND: np.ndarray, *, options: QuantizeOptions, parts: tupl
         raise InputError(
             "there is not one feature to fit the codebook on",
             at="the videos of the train split",
-            fix="see quarantine.jsonl in the feature store; give data.videos at least one readable training video",
+            fix="see quarantine.jsonl in the feature store; give data.videos at least one readable training video, or "
+            "set data.validation_fraction and data.test_fraction to 0",
         )
     if sum(parts) != features_ND.shape[1]:
         raise InputError(f"the parts {parts} of a feature do not add up to its size {features_ND.shape[1]}")
