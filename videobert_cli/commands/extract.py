@@ -15,6 +15,7 @@ from videobert_cli.errors import UsageError
 from videobert_cli.runtime import launched_rank
 
 if TYPE_CHECKING:
+    from videobert_cli.core.features.options import ExtractOptions
     from videobert_cli.core.features.sharding import Shard
     from videobert_cli.pipeline.extraction import ExtractEnd
 
@@ -78,11 +79,12 @@ def command(  # noqa: PLR0913 - one parameter a flag
     part = _shard_of_process(shard)
     common = CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose)
     if out is not None:
-        values = {"backbone": backbone, "weights": weights}
-        chosen = {name: value for name, value in values.items() if value is not None}
+        refused = {"--dry-run": dry_run, "--print-config": print_config, "--overwrite": overwrite}
+        _require_none(refused | {"--seed": seed is not None})
+        options = _options(out, backbone=backbone, weights=weights, overrides=overrides)
         videos = expand_inputs(inputs, is_null_separated=null)
         return _extract_videos(
-            videos, out=out, options=chosen, is_retry=retry_failed, shard=part, common=common
+            videos, out=out, options=options, is_retry=retry_failed, shard=part, common=common
         )
     if len(inputs) != 1 or backbone or weights or null:
         raise UsageError(
@@ -109,6 +111,36 @@ def command(  # noqa: PLR0913 - one parameter a flag
             fix="videobert extract RECIPE --overwrite without --shard; or --set run=OTHER_DIR",
         )
     return _extract_shard(inputs[0], shard=part, stage_flags=stage_flags)
+
+
+def _require_none(flags_given: dict[str, bool]) -> None:
+    """Refuse flags that mean nothing where there is no recipe."""
+    given = [name for name, is_given in flags_given.items() if is_given]
+    if given:
+        raise UsageError(
+            f"{given[0]} belongs to a recipe, and --out is without one",
+            at="command line",
+            fix=f"drop {given[0]}, or write a recipe: videobert extract RECIPE {given[0]}",
+        )
+
+
+def _options(
+    out: Path, *, backbone: str | None, weights: str | None, overrides: list[str]
+) -> "ExtractOptions":
+    """Return the options of an extraction without a recipe, checked as a recipe's are."""
+    from videobert_cli.recipe.load import load_settings
+
+    foreign = [override for override in overrides if not override.startswith("extract.")]
+    if foreign:
+        raise UsageError(
+            f"with --out there is nothing that {foreign[0].partition('=')[0]!r} could change",
+            at="--set",
+            fix="--set extract.KEY=VALUE; docs/recipes.md lists the keys",
+        )
+    values = {"backbone": backbone, "weights": weights}
+    chosen = {name: value for name, value in values.items() if value is not None}
+    given = {"run": str(out), "data": {"videos": "."}, "extract": chosen}
+    return load_settings(given, overrides=overrides, name="command line").extract
 
 
 def _shard_of_process(text: str | None) -> "Shard | None":
@@ -147,7 +179,7 @@ def _extract_videos(
     videos: list[Path],
     *,
     out: Path,
-    options: dict[str, str],
+    options: "ExtractOptions",
     is_retry: bool,
     shard: "Shard | None",
     common: CommonFlags,
@@ -156,7 +188,7 @@ def _extract_videos(
         from videobert_cli.pipeline.extract_files import extract_files
 
         end = extract_files(
-            videos, directory=out, chosen=options, device=common.device, on_failed="retry" if is_retry else "keep",
+            videos, directory=out, options=options, device=common.device, on_failed="retry" if is_retry else "keep",
             shard=shard, stop=stop, reporter=console,
         )  # fmt: skip
     return _result(end, outputs=out, shard=shard)

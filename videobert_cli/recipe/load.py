@@ -49,17 +49,7 @@ def load_recipe(path: Path, *, overrides: Sequence[str] = ()) -> LoadedRecipe:
     file = Origin(name=path.name)
     document, problems = _parse(source_bytes, file=file)
     origins = Origins(file, lines=document.lines)
-    given = document.value if isinstance(document.value, dict) else {}
-    tree, override_problems = apply_overrides(given, overrides, origins=origins)
-    problems += override_problems
-    recipe: Recipe | None = None
-    if isinstance(document.value, dict):
-        try:
-            recipe = _validate(tree)
-        except ValidationError as error:
-            problems += validation_problems(error.errors(include_url=False), origins=origins)
-    if recipe is None or problems:
-        raise recipe_error(problems, path=path)
+    recipe, tree = _checked(document.value, overrides=overrides, origins=origins, problems=problems, at=path)
     return LoadedRecipe(
         recipe=recipe,
         source_bytes=source_bytes,
@@ -67,6 +57,35 @@ def load_recipe(path: Path, *, overrides: Sequence[str] = ()) -> LoadedRecipe:
         overrides=tuple(overrides),
         origins=_leaf_origins(tree, origins=origins),
     )
+
+
+def load_settings(given: Mapping[str, Any], *, overrides: Sequence[str] = (), name: str) -> Recipe:
+    """Return the recipe that settings given without a file make, checked as a recipe is; `name` says where they are.
+
+    Raises:
+        RecipeError: A setting or an override is not valid.
+    """
+    origins = Origins(Origin(name=name, has_lines=False), lines={})
+    return _checked(given, overrides=overrides, origins=origins, problems=[], at=Path(name))[0]
+
+
+def _checked(
+    given: Any, *, overrides: Sequence[str], origins: Origins, problems: list[Problem], at: Path
+) -> tuple[Recipe, dict[str, Any]]:
+    """Return the recipe and its tree with the overrides put in; raise all problems at once."""
+    tree, override_problems = apply_overrides(
+        given if isinstance(given, dict) else {}, overrides, origins=origins
+    )
+    found = [*problems, *override_problems]
+    recipe: Recipe | None = None
+    if isinstance(given, dict):
+        try:
+            recipe = _validate(tree)
+        except ValidationError as error:
+            found += validation_problems(error.errors(include_url=False), origins=origins)
+    if recipe is None or found:
+        raise recipe_error(found, path=at)
+    return recipe, tree
 
 
 def _read_bytes(path: Path) -> bytes:
