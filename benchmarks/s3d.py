@@ -96,8 +96,10 @@ def ways(network: nn.Module, raw_NTHWC: Tensor, *, device: torch.device, is_comp
         short = str(dtype).removeprefix("torch.")
         plain = Head(copy.deepcopy(network)).to(device=device, dtype=dtype)
         plain = plain.to(memory_format=torch.channels_last_3d)
+        ours_plain = S3D()
+        ours_plain.load_state_dict(network.state_dict())
         folded = FoldedS3D(
-            copy.deepcopy(network),
+            ours_plain,
             mean_rgb=MEAN_RGB,
             std_rgb=STD_RGB,
             dtype=dtype,
