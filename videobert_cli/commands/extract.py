@@ -15,14 +15,14 @@ from videobert_cli.errors import UsageError
 HELP = """Videos become features: one vector for each clip of 30 frames.
 
 With a recipe, the videos of its `data:` section; with --out DIR, the videos and folders named, by built-in defaults
-(--backbone, --weights choose others). Videos that cannot be read are listed in quarantine.jsonl (exit code 4).
+(--backbone, --weights and --set extract.KEY=VALUE choose others; `videobert doctor` lists the backbones). Videos that
+cannot be read are listed in quarantine.jsonl (exit code 4).
 
 \b
 Examples:
   videobert extract recipes/demo.yaml
   videobert extract clips/ more.mp4 --out features
   videobert extract clips/ --out features --backbone s3d --weights s3d.pth
-  videobert extract recipes/demo.yaml --retry-failed
 """
 
 
@@ -36,7 +36,11 @@ def command(  # noqa: PLR0913 - one parameter a flag
         Path | None, typer.Option("--out", metavar="DIR", help="Write a feature store here, no recipe.")
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option(metavar="NAME", help="With --out: efficientnet_lite0 or s3d.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="With --out: efficientnet_lite0, s3d, transformers:DIR_OR_HUB_ID, a plug-in, ...",
+        ),
     ] = None,
     weights: Annotated[
         str | None, typer.Option(metavar="FILE", help="With --out: a weights file, or a name as in a recipe.")
@@ -62,7 +66,9 @@ def command(  # noqa: PLR0913 - one parameter a flag
         values = {"backbone": backbone, "weights": weights}
         chosen = {name: value for name, value in values.items() if value is not None}
         videos = expand_inputs(inputs, is_null_separated=null)
-        return _extract_videos(videos, out=out, options=chosen, is_retry=retry_failed, common=common)
+        return _extract_videos(
+            videos, out=out, options=chosen, overrides=overrides, is_retry=retry_failed, common=common
+        )
     if len(inputs) != 1 or backbone or weights or null:
         raise UsageError(
             "without --out, extract takes one recipe and no flag for named videos",
@@ -83,14 +89,20 @@ def command(  # noqa: PLR0913 - one parameter a flag
 
 
 def _extract_videos(
-    videos: list[Path], *, out: Path, options: dict[str, str], is_retry: bool, common: CommonFlags
+    videos: list[Path],
+    *,
+    out: Path,
+    options: dict[str, str],
+    overrides: list[str],
+    is_retry: bool,
+    common: CommonFlags,
 ) -> CommandResult:
     with console_and_stop(common) as (console, stop):
         from videobert_cli.pipeline.extract_files import extract_files
 
         report = extract_files(
-            videos, directory=out, chosen=options, device=common.device, on_failed="retry" if is_retry else "keep",
-            stop=stop, reporter=console,
+            videos, directory=out, chosen=options, overrides=overrides, device=common.device,
+            on_failed="retry" if is_retry else "keep", stop=stop, reporter=console,
         )  # fmt: skip
     num_videos = report.num_readable
     failed = f", {report.num_failed} failed" if report.num_failed else ""

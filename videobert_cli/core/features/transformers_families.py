@@ -176,7 +176,7 @@ def read_config(directory: Path) -> ModelConfig:
         config = getattr(transformers, family.config_class)(**given)
     except Exception as error:
         raise InputError(
-            f"config.json describes no {model_type} ({_first_line(error)})", at=str(path)
+            f"config.json describes no {model_type} ({first_line(error)})", at=str(path)
         ) from error
     return ModelConfig(
         model_type=family.saved_type or model_type,
@@ -207,7 +207,7 @@ def read_object(path: Path) -> dict[str, Any]:
         if not isinstance(found, dict):
             raise TypeError("it is not an object")
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"{path.name} cannot be read ({_first_line(error)})", at=str(path)) from error
+        raise InputError(f"{path.name} cannot be read ({first_line(error)})", at=str(path)) from error
     return found
 
 
@@ -269,5 +269,6 @@ def _require_sane(given: Mapping[str, Any], *, path: Path) -> None:
         raise InputError("the network has no pooling head (vision_use_head: false)", at=str(path))
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error of another library says, for a message of ours."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

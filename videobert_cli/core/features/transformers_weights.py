@@ -16,7 +16,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from videobert_cli.core.features.transformers_families import CONFIG_NAME, ModelConfig, read_object
+from videobert_cli.core.features.transformers_families import (
+    CONFIG_NAME,
+    ModelConfig,
+    first_line,
+    read_object,
+)
 from videobert_cli.errors import InputError, MissingInputError
 
 WEIGHTS_NAME = "model.safetensors"
@@ -49,7 +54,7 @@ def find_directory(place: str) -> Path:
     try:
         return Path(snapshot_download(place, allow_patterns=_HUB_FILES, local_files_only=is_offline))
     except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
-        why = "it was not fetched before, and HF_HUB_OFFLINE is set" if is_offline else _reason(error)
+        why = "it was not fetched before, and HF_HUB_OFFLINE is set" if is_offline else first_line(error)
         raise InputError(
             f"there is no directory {place!r}, and the model of that id could not be had ({why})",
             at=f"extract.backbone: {place}",
@@ -67,8 +72,16 @@ def build_network(model: ModelConfig, directory: Path) -> nn.Module:
     """
     files = _weight_files(directory)
     network_class = _network_class(model)
-    with torch.device("meta"), _quiet():
-        skeleton = network_class(model.config, **model.family.model_options)
+    try:
+        with torch.device("meta"), _quiet():
+            skeleton = network_class(model.config, **model.family.model_options)
+    except Exception as error:
+        # Sizes that do not divide, an unknown activation, a zero: each family fails in its own way.
+        raise InputError(
+            f"{CONFIG_NAME} describes no possible {model.model_type} ({first_line(error)})",
+            at=str(directory / CONFIG_NAME),
+            fix="fetch the model again",
+        ) from error
     expected = sum(parameter.numel() for parameter in skeleton.parameters())
     _require_enough(expected, files=files, directory=directory)
     state = _read_state(files)
@@ -86,7 +99,7 @@ def build_network(model: ModelConfig, directory: Path) -> nn.Module:
             )
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"the weights do not fit {CONFIG_NAME} ({_reason(error)})", at=str(directory)
+            f"the weights do not fit {CONFIG_NAME} ({first_line(error)})", at=str(directory)
         ) from error
     missing = sorted([*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])])
     if missing:
@@ -141,7 +154,7 @@ def _require_enough(expected: int, *, files: list[Path], directory: Path) -> Non
                 held += sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(
-            f"the weights cannot be read ({_reason(error)})", at=str(path), fix="fetch the model again"
+            f"the weights cannot be read ({first_line(error)})", at=str(path), fix="fetch the model again"
         ) from error
     if expected > held:
         raise InputError(
@@ -175,7 +188,3 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if has_bars:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
