@@ -75,7 +75,31 @@ def test_all_problems_come_at_once_sorted_by_line(problems) -> None:
         ),
         (
             "extract: {backbone: s3}",
-            "extract.backbone: must be one of efficientnet_lite0, s3d, got the text 's3' -> did you mean s3d?",
+            (
+                "extract.backbone: must be one of efficientnet_lite0, s3d, s3d_mil_nce, s3d_mil_nce_embedding, "
+                "transformers:DIR_OR_HUB_ID, got the text 's3' -> did you mean s3d?"
+            ),
+        ),
+        (
+            "extract: {backbone: MCG-NJU/videomae-base}",
+            (
+                "extract.backbone: must be one of efficientnet_lite0, s3d, s3d_mil_nce, s3d_mil_nce_embedding, "
+                "transformers:DIR_OR_HUB_ID, got the text 'MCG-NJU/videomae-base' -> did you mean transformers:MCG-NJU/videomae-base?"
+            ),
+        ),
+        (
+            'extract: {backbone: "transformer:models/clip"}',
+            (
+                "extract.backbone: must be one of efficientnet_lite0, s3d, s3d_mil_nce, s3d_mil_nce_embedding, "
+                "transformers:DIR_OR_HUB_ID, got the text 'transformer:models/clip' -> did you mean transformers:models/clip?"
+            ),
+        ),
+        (
+            "extract: {backbone: 3}",
+            (
+                "extract.backbone: must be one of efficientnet_lite0, s3d, s3d_mil_nce, s3d_mil_nce_embedding or text, "
+                'got 3 -> write "3" in quotes'
+            ),
         ),
         (
             "extract: {weights: 3}",

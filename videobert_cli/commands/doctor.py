@@ -13,7 +13,8 @@ from videobert_cli.commands.results import CommandResult
 _MIN_FREE_GIB = 5
 HELP = """What this machine has: versions, device, readers, free disk.
 
-Also whether bfloat16 runs in hardware, and how long a safe write (write, fsync, rename) takes.
+Also which backbones there are (plug-ins included), whether bfloat16 runs in hardware,
+and how long a safe write (write, fsync, rename) takes.
 
 \b
 Examples:
@@ -32,6 +33,7 @@ def command(
     """Report the environment."""
     import importlib.util
 
+    from videobert_cli.core.features.plugins import BUILT_IN, TRANSFORMERS_PREFIX, plug_ins
     from videobert_cli.runtime import environment, has_fast_bfloat16, pick_device
 
     chosen = pick_device(device)
@@ -43,15 +45,29 @@ def command(
     gpu = f": {facts['gpu']}" if facts["gpu"] and chosen.type == "cuda" else ""
     bfloat16 = "yes" if has_fast_bfloat16(chosen) else "no"
     room = "ok  " if free_gib > _MIN_FREE_GIB else "warn"
+    installed = plug_ins()
+    usable = [
+        f"{plug_in.name} ({plug_in.package} {plug_in.version})"
+        for plug_in in installed
+        if not plug_in.problem
+    ]
     lines = (
         f"ok    python {facts['python']}   "
         + "   ".join(f"{name} {version}" for name, version in packages.items()),
         f"ok    device {chosen}{gpu}, {facts['num_cpus']} CPUs, bfloat16 faster than float32: {bfloat16}",
         f"ok    readers: pyav{', decord' if has_decord else ''}",
+        f"ok    backbones: {', '.join([*BUILT_IN, f'{TRANSFORMERS_PREFIX}DIR_OR_HUB_ID', *usable])}",
+        *(
+            f"warn  backbone {plug_in.name} of {plug_in.package} cannot be used: {plug_in.problem}"
+            for plug_in in installed
+            if plug_in.problem
+        ),
         f"{room}  disk: {free_gib:.1f} GiB free here, write + fsync + rename {write_ms:.1f} ms",
     )
     metrics = {"doctor.free_gib": round(free_gib, 1), "doctor.safe_write_ms": round(write_ms, 2)}
-    return CommandResult(metrics=metrics, outputs={"environment": facts}, lines=lines)
+    return CommandResult(
+        metrics=metrics, outputs={"environment": facts, "backbones": [*BUILT_IN, *usable]}, lines=lines
+    )
 
 
 def _safe_write_ms() -> float:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 HELP = """Videos become features: one vector for each clip of 30 frames.
 
 With a recipe, the videos of its `data:` section; with --out DIR, the videos and folders named, by built-in defaults
-(--backbone, --weights choose others). Videos that cannot be read are listed in quarantine.jsonl (exit code 4).
+(--backbone, --weights and --set extract.KEY=VALUE choose others; `videobert doctor` lists the backbones). Videos that
+cannot be read are listed in quarantine.jsonl (exit code 4).
 
 Several processes may fill one store, each its --shard; under torchrun each rank takes one, and its GPU.
 
@@ -44,7 +45,11 @@ def command(  # noqa: PLR0913 - one parameter a flag
         Path | None, typer.Option("--out", metavar="DIR", help="Write a feature store here, no recipe.")
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option(metavar="NAME", help="With --out: efficientnet_lite0 or s3d.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="With --out: efficientnet_lite0, s3d, transformers:DIR_OR_HUB_ID, a plug-in, ...",
+        ),
     ] = None,
     weights: Annotated[
         str | None, typer.Option(metavar="FILE", help="With --out: a weights file, or a name as in a recipe.")

@@ -5,7 +5,7 @@ it.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,14 +15,17 @@ from torch import Tensor
 from videobert_cli import artifacts
 from videobert_cli.core.features.efficientnet import EfficientNetBackbone, embedded_weights_path
 from videobert_cli.core.features.options import ExtractOptions
+from videobert_cli.core.features.plugins import BUILT_IN, TRANSFORMERS_PREFIX, load_plug_in
 from videobert_cli.core.features.s3d_backbone import S3DBackbone
 from videobert_cli.core.features.s3d_mil_nce_backbone import LAYERS, MilNceBackbone
 from videobert_cli.core.features.weights import download_kinetics400, publish_weights, read_weights
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest
-from videobert_cli.errors import ArtifactError, RecipeError
+from videobert_cli.errors import ArtifactError, InputError, RecipeError
 
 OPTIONS_NAME = "extractor.json"
 WEIGHTS_NAME = "backbone.safetensors"
+# A model of transformers is saved as transformers itself would: a directory of its own.
+TRANSFORMERS_NAME = "backbone"
 _CLASSES: dict[str, type[EfficientNetBackbone] | type[S3DBackbone] | type[MilNceBackbone]] = {
     "efficientnet_lite0": EfficientNetBackbone,
     "s3d": S3DBackbone,
@@ -30,6 +33,7 @@ _CLASSES: dict[str, type[EfficientNetBackbone] | type[S3DBackbone] | type[MilNce
 }
 
 
+@runtime_checkable
 class Backbone(Protocol):
     """A network that turns clips of raw frames into features of size `dim`, made of `parts`."""
 
@@ -49,6 +53,11 @@ class Backbone(Protocol):
         ...
 
 
+@runtime_checkable
+class _SavesItself(Protocol):
+    def save(self, directory: Path) -> None: ...
+
+
 def load_backbone(
     options: ExtractOptions, *, device: torch.device, directory: Path | None = None
 ) -> Backbone:
@@ -64,22 +73,49 @@ def load_backbone(
         InputError: The weights cannot be had, or are not this backbone's.
         RecipeError: The backbone knows no weights of that name, or cannot take such clips.
     """
+    if options.backbone.startswith(TRANSFORMERS_PREFIX):
+        from videobert_cli.core.features.transformers_backbone import load_transformers
+
+        held = directory / TRANSFORMERS_NAME if directory else None
+        return load_transformers(options, device=device, directory=held)
     carried = directory / WEIGHTS_NAME if directory else None
     if carried and carried.is_file():
         state, at = read_weights(carried), str(carried)
     else:
         state, at = _weights_by_name(options)
+    if options.backbone not in BUILT_IN:
+        return _plug_in(state, options=options, device=device, at=at)
     return _CLASSES[options.backbone](state, options=options, device=device, at=at)
+
+
+def _plug_in(state: dict[str, Tensor], *, options: ExtractOptions, device: torch.device, at: str) -> Backbone:
+    """Return the plug-in's backbone, which has what the rest relies on."""
+    found = load_plug_in(options.backbone)(state, options=options, device=device, at=at)
+    lacks = [
+        name for name in (*Backbone.__annotations__, "frame_request", "features") if not hasattr(found, name)
+    ]
+    if not lacks and "weights_xxh3" not in found.fingerprint:
+        lacks = ["fingerprint['weights_xxh3']"]
+    if lacks:
+        raise InputError(
+            f"the plug-in {options.backbone!r} gives a {type(found).__name__} that lacks {', '.join(lacks)}",
+            at=f"extract.backbone: {options.backbone}",
+            fix="mend the plug-in (docs/backbones.md has a whole one), or take another backbone",
+        )
+    return found  # type: ignore[no-any-return]
 
 
 def save_backbone(backbone: Backbone, *, options: ExtractOptions, directory: Path) -> None:
     """Write into a model directory what it takes to compute the same features elsewhere.
 
     The options and the fingerprint always (`extractor.json`); the weights (`backbone.safetensors`) unless they
-    are the ones inside the installed package.
+    are the ones inside the installed package, or there are none; a model of transformers as a directory
+    `backbone/` that loads alone.
     """
     publish_options = {"options": options.settings(), "fingerprint": backbone.fingerprint}
-    if not _is_embedded(options):
+    if isinstance(backbone, _SavesItself) and options.backbone.startswith(TRANSFORMERS_PREFIX):
+        backbone.save(directory / TRANSFORMERS_NAME)
+    elif backbone.state and not _is_embedded(options):
         publish_weights(directory / WEIGHTS_NAME, backbone.state)
     artifacts.publish_json(directory / OPTIONS_NAME, publish_options)
 
@@ -135,6 +171,8 @@ def _weights_by_name(options: ExtractOptions) -> tuple[dict[str, Tensor], str]:
             at="extract.weights",
             fix="--set extract.weights=s3d_howto100m.pth, a file of your own",
         )
+    if options.weights == "default" and options.backbone not in BUILT_IN:
+        return {}, f"the plug-in {options.backbone}'s own weights"
     if options.weights == "default":
         return read_weights(embedded_weights_path()), str(embedded_weights_path())
     raise RecipeError(

@@ -21,6 +21,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from videobert_cli.core.features.arithmetic import describe_extraction, pick_dtype
 from videobert_cli.core.features.options import ExtractOptions
+from videobert_cli.core.features.pooling import pool_clips
 from videobert_cli.core.features.weights import hash_weights, load_strictly
 from videobert_cli.core.video.clips import spread_frame_indices
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest
@@ -197,21 +198,13 @@ class EfficientNetBackbone:
         frame.
         """
         chunks = [self._frame_features(chunk) for chunk in torch.split(frames_FHWC, self._num_frames_at_once)]
-        return _pool_clips(torch.cat(chunks)[index_NT])
+        return pool_clips(torch.cat(chunks)[index_NT])
 
     def _frame_features(self, frames_FHWC: Tensor) -> Tensor:
         # NHWC in memory is channels_last once permuted: no copy.
         images_FHWC = frames_FHWC.to(self.device).to(torch.float32).sub_(127).div_(128)
         features_FD: Tensor = self._network(images_FHWC.permute(0, 3, 1, 2))
         return features_FD
-
-
-def _pool_clips(features_NTD: Tensor) -> Tensor:
-    mean_ND = features_NTD.mean(1)
-    if features_NTD.shape[1] == 1:
-        return torch.cat([mean_ND, torch.zeros_like(mean_ND)], 1)
-    motion_ND = (features_NTD[:, 1:] - features_NTD[:, :-1]).abs().mean(1)
-    return torch.cat([mean_ND, motion_ND], 1)
 
 
 def _describe(state: Mapping[str, Tensor], *, options: ExtractOptions) -> dict[str, Any]:

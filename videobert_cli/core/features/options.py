@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from videobert_cli.core.features.plugins import BuiltIn, check_backbone_name
 from videobert_cli.core.video.options import ReaderOptions
 from videobert_cli.options import Options
 
@@ -14,9 +15,10 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 class ExtractOptions(Options):
     """`extract:` videos become features: one vector for each clip."""
 
-    backbone: Literal["efficientnet_lite0", "s3d", "s3d_mil_nce", "s3d_mil_nce_embedding"] = Field(
+    backbone: BuiltIn | str = Field(
         default="efficientnet_lite0",
-        description="The network: `efficientnet_lite0` (embedded, images), `s3d` (the paper's, video), or MIL-NCE's.",
+        description="The network: `efficientnet_lite0` (embedded, images), `s3d` (the paper's, video), MIL-NCE's, "
+        "`transformers:DIR_OR_HUB_ID`, or the name of an installed plug-in (docs/backbones.md).",
     )
     weights: Path | Literal["default", "kinetics400"] = Field(
         default="default",
@@ -45,3 +47,8 @@ class ExtractOptions(Options):
         description="`local`, this machine; `ray`, a Ray cluster, or a Ray of this machine (`videobert-cli[ray]`).",
     )
     reader: ReaderOptions = Field(default=ReaderOptions(), description="How files become frames.")
+
+    @field_validator("backbone")
+    @classmethod
+    def _check_backbone(cls, name: str) -> str:
+        return check_backbone_name(name)
