@@ -23,6 +23,7 @@ import av
 import numpy as np
 import torch
 from efficientnet_lite_pytorch import EfficientNet
+from s3d import peer_builder
 from safetensors.torch import save_file
 
 from videobert_cli.core.features.backbones import Backbone, load_backbone
@@ -154,12 +155,11 @@ def script(videos: list[Video], *, name: str, device: torch.device) -> int:
 
 def s3d_of_a_user(device: torch.device) -> torch.nn.Module:
     """Return torchvision's S3D; ours by its plain definition, the same layers, where torchvision is missing."""
-    try:
-        from torchvision.models.video import s3d
-    except ImportError:
-        print("torchvision is not here: the peer is the plain definition of the same network")
-        return S3D().eval().to(device)
-    return s3d(weights=None).eval().to(device)
+    build, name, library = peer_builder()
+    print(f"the peer's network: {name}")
+    network = build().eval().to(device)
+    network.kept_alive = library
+    return network
 
 
 def show(what: str, found: Measured, *, against: float) -> None:
