@@ -1,6 +1,9 @@
 """Seeds are the same everywhere, devices exist or are refused, and a stop request says what it stands for."""
 
+import platform
 import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -122,3 +125,20 @@ def test_the_environment_names_the_commit(tmp_path, monkeypatch, files, commit):
 
 def test_the_version_is_known():
     assert runtime.package_version()[0].isdigit()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep freed memory")
+def test_large_blocks_are_kept_for_the_next_of_their_size():
+    code = (
+        "import resource, torch; from videobert_cli import runtime\n"
+        "def faults():\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    for _ in range(4): torch.ones(16_000_000)\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+        "first = faults(); assert runtime.keep_freed_memory()\n"
+        "for _ in range(8): faults()\n"
+        "print(first, faults())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert after < 100 < before

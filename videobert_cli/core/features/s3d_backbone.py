@@ -24,7 +24,7 @@ STD_RGB = (0.22803, 0.22145, 0.216989)
 RESIZE_HEIGHT_WIDTH = (256, 256)
 CROP_SIZE = 224
 # The stem's three colours get a fourth of zeros on a GPU: cuDNN's kernels for 3 channels took a third of the network's
-# time on an H100 (speed.md). A CPU gains nothing by it.
+# time on an H100. A CPU gains nothing by it.
 _CUDA_STEM_CHANNELS = 4
 
 
