@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import time
 from pathlib import Path
 
@@ -193,7 +194,12 @@ def test_weights_of_their_own_are_refused(models, tmp_path) -> None:
 # --- hostile and broken directories (promise P42) ---
 
 
-def test_p42_keys_that_run_code_are_dropped(own) -> None:
+def test_p42_keys_that_run_code_are_dropped_and_nobody_is_asked(own, monkeypatch) -> None:
+    def no_network(*_: object, **__: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
+    monkeypatch.setattr(socket, "create_connection", no_network)
     model = own("videomae")
     batch = clip_batch(1, num_looked_at=NUM_FRAMES, size=SIZE)
     expected = load(model).features(batch)
@@ -340,3 +346,21 @@ def test_a_hub_id_is_read_from_the_hubs_own_cache_without_a_network(models, tmp_
 def test_what_is_neither_a_directory_nor_an_id_is_said_to_be_neither() -> None:
     with pytest.raises(MissingInputError, match="no such model directory, and it is no hub id"):
         find_directory("models/videomae/base")
+
+
+# --- a GPU ---
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("name", ["videomae", "clip", "dinov2", "vjepa2"])
+@pytest.mark.parametrize(("precision", "least"), [("float32", 0.99999), ("auto", 0.998)])
+def test_a_gpu_gives_the_same_features(models, name, precision, least) -> None:
+    batch = clip_batch(3, num_looked_at=NUM_FRAMES, size=SIZE)
+    expected = torch.from_numpy(load(models[name]).features(batch))
+    device = torch.device("cuda")
+    backbone = load_backbone(options_for(models[name], precision=precision), device=device)
+    frames_FHWC = torch.from_numpy(batch.frames_FHWC).to(device)
+    with torch.inference_mode():
+        found = backbone.compute(frames_FHWC, torch.from_numpy(batch.frame_index_NT).to(device)).cpu()
+    assert torch.nn.functional.cosine_similarity(found, expected).min() > least

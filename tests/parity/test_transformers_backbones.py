@@ -5,6 +5,7 @@ torchvision's bilinear or bicubic one: what that changes is printed (`pytest -s`
 torchvision is found as tests/parity/test_s3d_parity.py says.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from transformers_samples import IMAGE_MODELS, SIZE, VIDEO_MODELS, make_model
 
 from videobert_cli.core.features.backbones import load_backbone
 from videobert_cli.core.features.options import ExtractOptions
+from videobert_cli.core.features.transformers_processor import read_preprocessing
 from videobert_cli.core.video.frames import ClipBatch
 from videobert_cli.core.video.options import ReaderOptions
 from videobert_cli.core.video.reader import VideoReader
@@ -35,23 +37,21 @@ pytestmark = [
 ]
 
 
-def run_peer(folder: Path, clips: dict[str, np.ndarray], *, models: list[Path]) -> dict[str, torch.Tensor]:
-    given = {name: torch.tensor(clip).contiguous() for name, clip in clips.items()}
-    save_file(given, folder / "clips.safetensors")
+def call_peer(*arguments: str, folder: Path) -> None:
     paths = [path for path in (torchvision_place(), str(_HERE), os.environ.get("PYTHONPATH")) if path]
     subprocess.run(
-        [
-            sys.executable,
-            str(_HERE / "transformers_peer.py"),
-            "clips.safetensors",
-            "out.safetensors",
-            *map(str, models),
-        ],
+        [sys.executable, str(_HERE / "transformers_peer.py"), *arguments],
         check=True,
         timeout=300,
         cwd=folder,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
     )
+
+
+def run_peer(folder: Path, clips: dict[str, np.ndarray], *, models: list[Path]) -> dict[str, torch.Tensor]:
+    given = {name: torch.tensor(clip).contiguous() for name, clip in clips.items()}
+    save_file(given, folder / "clips.safetensors")
+    call_peer("clips.safetensors", "out.safetensors", *map(str, models), folder=folder)
     return load_file(folder / "out.safetensors")
 
 
@@ -73,6 +73,25 @@ def test_every_family_equals_its_own_processor_and_model(tmp_path) -> None:
         worst[name] = float(np.abs(found - theirs).max() / np.abs(theirs).max())
     print("\nlargest relative difference:", {name: f"{error:.1e}" for name, error in worst.items()})
     assert max(worst.values()) <= 1e-4
+
+
+PROCESSOR_CLASSES = (
+    "VideoMAEImageProcessor", "VideoMAEVideoProcessor", "TimesformerVideoProcessor", "VivitImageProcessor",
+    "VivitVideoProcessor", "VJEPA2VideoProcessor", "CLIPImageProcessor", "BitImageProcessor", "SiglipImageProcessor",
+    "ViTImageProcessor", "DINOv3ViTImageProcessor",
+)  # fmt: skip
+
+
+def test_what_a_file_leaves_out_is_what_the_processor_would_take(tmp_path) -> None:
+    call_peer("--defaults", str(tmp_path), *PROCESSOR_CLASSES, folder=tmp_path)
+    for name in PROCESSOR_CLASSES:
+        kind = "video" if "Video" in name or name.startswith("Vivit") else "image"
+        said = read_preprocessing(tmp_path / name, kind=kind)
+        key = "video_processor_type" if name.endswith("VideoProcessor") else "image_processor_type"
+        bare = tmp_path / f"{name}-bare"
+        bare.mkdir()
+        (bare / "preprocessor_config.json").write_text(json.dumps({key: name}))
+        assert read_preprocessing(bare, kind=kind).describe() == said.describe(), name
 
 
 def first_frames(path: Path, *, num: int) -> np.ndarray:

@@ -4,6 +4,8 @@ CLIPS holds uint8 `[N, T, H, W, C]`: `resized`, at the size the models take, or 
 directory gives `NAME.features` (the processor told not to resize again), and of the whole frames `NAME.whole.features`
 and `NAME.whole.pixels`, the pixels as resized by the processor. Its processors need torchvision, whose operators are
 declared first, as for S3D.
+
+`python transformers_peer.py --defaults OUT CLASS...` saves each processor as it is without any settings into OUT/CLASS.
 """
 
 import sys
@@ -75,5 +77,17 @@ def main(clips, out, *directories):
     del library
 
 
+def save_defaults(out, *names):
+    library = torchvision_s3d.declare_missing_operators()
+    import transformers
+
+    for name in names:
+        getattr(transformers, name)().save_pretrained(Path(out) / name)
+    del library
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1] == "--defaults":
+        save_defaults(*sys.argv[2:])
+    else:
+        main(*sys.argv[1:])

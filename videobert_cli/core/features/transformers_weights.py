@@ -49,7 +49,10 @@ def find_directory(place: str) -> Path:
         )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
+    has_bars = not are_progress_bars_disabled()
+    disable_progress_bars()
     is_offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE
     try:
         return Path(snapshot_download(place, allow_patterns=_HUB_FILES, local_files_only=is_offline))
@@ -61,6 +64,9 @@ def find_directory(place: str) -> Path:
             fix=f"on a machine with a network: hf download {place} --local-dir DIR; then extract.backbone: "
             "transformers:DIR",
         ) from error
+    finally:
+        if has_bars:
+            enable_progress_bars()
 
 
 def build_network(model: ModelConfig, directory: Path) -> nn.Module:
