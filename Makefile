@@ -33,7 +33,8 @@ check: install  ## formatting, lint, types, import contracts, fast tests: under 
 test: install  ## every test but the longest
 	$(BIN)/python -m pytest -m "not full and not gpu"
 
-test-full: install  ## every test that this machine can run, the proofs of minutes among them
+test-full: install  ## every test that this machine can run, the proofs of minutes and Ray's among them
+	$(BIN)/pip install --quiet --editable '.[dev,ray]'
 	$(BIN)/python -m pytest
 
 bench: install  ## side-by-side speed against peers, printed as ratios
