@@ -10,7 +10,7 @@ from videobert_cli.commands import flags, slurm
 from videobert_cli.commands.inputs import expand_inputs
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags, console_and_stop
-from videobert_cli.commands.stage_command import StageFlags, prepared_run, run_stage
+from videobert_cli.commands.stage_command import StageFlags, load_with_flags, prepared_run, run_stage
 from videobert_cli.errors import UsageError
 from videobert_cli.runtime import launched_rank
 
@@ -79,14 +79,16 @@ def command(  # noqa: PLR0913 - one parameter a flag
     debug: flags.DebugOption = False,  # noqa: ARG001 - read by the frame around all commands
 ) -> CommandResult:
     """Extract features of a recipe's videos, or of the videos named."""
-    if emit_slurm is not None:
-        return slurm.emit_slurm(emit_slurm, arguments=_without_slurm(sys.argv[2:]), num_shards=num_shards)
     part = _shard_of_process(shard)
+    if emit_slurm is not None:
+        _require_none({"--shard": part is not None, "--overwrite": overwrite}, beside="--emit-slurm")
     common = CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose)
     if out is not None:
         refused = {"--dry-run": dry_run, "--print-config": print_config, "--overwrite": overwrite}
-        _require_none(refused | {"--seed": seed is not None})
+        _require_none(refused | {"--seed": seed is not None}, beside="--out")
         options = _options(out, backbone=backbone, weights=weights, overrides=overrides)
+        if emit_slurm is not None:
+            return _emit_slurm(emit_slurm, num_shards=num_shards)
         videos = expand_inputs(inputs, is_null_separated=null)
         return _extract_videos(
             videos, out=out, options=options, is_retry=retry_failed, shard=part, common=common
@@ -107,6 +109,10 @@ def command(  # noqa: PLR0913 - one parameter a flag
         common=common,
         is_retry=retry_failed,
     )
+    if emit_slurm is not None:
+        # A typo must not be found by sixty jobs.
+        load_with_flags(inputs[0], flags=stage_flags)
+        return _emit_slurm(emit_slurm, num_shards=num_shards)
     if part is None or dry_run or print_config:
         return run_stage("extract", inputs[0], flags=stage_flags)
     if overwrite:
@@ -118,15 +124,19 @@ def command(  # noqa: PLR0913 - one parameter a flag
     return _extract_shard(inputs[0], shard=part, stage_flags=stage_flags)
 
 
-def _require_none(flags_given: dict[str, bool]) -> None:
-    """Refuse flags that mean nothing where there is no recipe."""
+def _require_none(flags_given: dict[str, bool], *, beside: str) -> None:
+    """Refuse flags that mean nothing beside another."""
     given = [name for name, is_given in flags_given.items() if is_given]
     if given:
         raise UsageError(
-            f"{given[0]} belongs to a recipe, and --out is without one",
+            f"{given[0]} means nothing beside {beside}",
             at="command line",
-            fix=f"drop {given[0]}, or write a recipe: videobert extract RECIPE {given[0]}",
+            fix=f"drop {given[0]} or {beside}; videobert extract --help says what each does",
         )
+
+
+def _emit_slurm(path: Path, *, num_shards: int) -> CommandResult:
+    return slurm.emit_slurm(path, arguments=_without_slurm(sys.argv[2:]), num_shards=num_shards)
 
 
 def _options(
