@@ -12,8 +12,10 @@ from videobert_cli.commands import (
     demo,
     doctor,
     evaluate,
+    export,
     extract,
     finetune,
+    import_features,
     predict,
     pretrain,
     quantize,
@@ -45,7 +47,13 @@ _STAGES = {
     "evaluate": evaluate,
     "predict": predict,
 }
-_HELPERS = {"demo": demo, "verify": verify, "doctor": doctor}
+_HELPERS = {
+    "demo": demo,
+    "import": import_features,
+    "export": export,
+    "verify": verify,
+    "doctor": doctor,
+}
 COMMANDS = (*_STAGES, *_HELPERS)
 
 app = typer.Typer(

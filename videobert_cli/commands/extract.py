@@ -54,6 +54,13 @@ def command(  # noqa: PLR0913 - one parameter a flag
     weights: Annotated[
         str | None, typer.Option(metavar="FILE", help="With --out: a weights file, or a name as in a recipe.")
     ] = None,
+    keep: Annotated[
+        str | None, typer.Option(metavar="WHAT", help="Store features, words (by --codebook) or both.")
+    ] = None,
+    codebook: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --keep: a codebook, or the model or run it is in."),
+    ] = None,
     null: Annotated[bool, typer.Option("--null", help="Names on standard input end with NUL.")] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try quarantined videos again.")
@@ -82,6 +89,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     part = _shard_of_process(shard)
     if emit_slurm is not None:
         _require_none({"--shard": part is not None, "--overwrite": overwrite}, beside="--emit-slurm")
+    overrides = [*overrides, *_kept(keep, codebook=codebook)]
     common = CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose)
     if out is not None:
         refused = {"--dry-run": dry_run, "--print-config": print_config, "--overwrite": overwrite}
@@ -122,6 +130,14 @@ def command(  # noqa: PLR0913 - one parameter a flag
             fix="videobert extract RECIPE --overwrite without --shard; or --set run=OTHER_DIR",
         )
     return _extract_shard(inputs[0], shard=part, stage_flags=stage_flags)
+
+
+def _kept(keep: str | None, *, codebook: Path | None) -> list[str]:
+    """Return the flags as what they stand for, `--set extract.keep=... --set extract.codebook=...`."""
+    from videobert_cli.recipe.snapshot import scalar_text
+
+    values = {"keep": keep, "codebook": None if codebook is None else str(codebook)}
+    return [f"extract.{name}={scalar_text(value)}" for name, value in values.items() if value is not None]
 
 
 def _require_none(flags_given: dict[str, bool], *, beside: str) -> None:

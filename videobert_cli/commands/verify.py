@@ -59,9 +59,10 @@ def _line(artifact: Path) -> str:
         manifest = read_manifest(artifact)
     except ArtifactError:
         # Only a store may be without: it is being written, perhaps since it was checked a moment ago.
-        from videobert_cli.core.features.store import FeatureStore
+        from videobert_cli.core.features.store import locate_items, read_description
 
-        return f"ok  {'features':<10} being written  {len(FeatureStore.open(artifact)):,} videos  {artifact}"
+        kind = read_description(artifact).get("kind", "features")
+        return f"ok  {kind:<10} being written  {len(locate_items(artifact)):,} videos  {artifact}"
     return f"ok  {manifest.kind:<10} {manifest.content_hash[:12]}  {len(manifest.files)} files  {artifact}"
 
 

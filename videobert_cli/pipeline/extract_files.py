@@ -11,6 +11,7 @@ from videobert_cli.core.video.manifest import videos_from_files
 from videobert_cli.errors import MissingInputError
 from videobert_cli.pipeline.extract_shard import extract_files_shard
 from videobert_cli.pipeline.extraction import ExtractEnd, ExtractJob, extract_reported
+from videobert_cli.pipeline.kept_words import place_of
 from videobert_cli.pipeline.locks import lock_alone
 from videobert_cli.pipeline.reporter import Reporter
 from videobert_cli.runtime import StopRequest, pick_device
@@ -27,7 +28,7 @@ def extract_files(
     stop: StopRequest,
     reporter: Reporter,
 ) -> ExtractEnd:
-    """Extract features of `files` into a store at `directory`.
+    """Extract features of `files` into a store at `directory`; with `keep: both`, into two stores under it.
 
     Raises:
         MissingInputError: There is no such weights file.
@@ -38,11 +39,20 @@ def extract_files(
         raise MissingInputError(
             "there is no such weights file", at=f"--weights {options.weights}", fix="check the name"
         )
+    torch_device = pick_device(device)
+    place = place_of(
+        options,
+        words=directory if options.keep == "words" else directory / "words",
+        features=directory if options.keep == "features" else directory / "features",
+        device=torch_device,
+    )
     job = ExtractJob(
         videos=videos_from_files(files),
         options=options,
-        directory=directory,
-        device=pick_device(device),
+        directory=place.directory,
+        open_writer=place.open_writer,
+        sealed_together=place.beside,
+        device=torch_device,
         on_failed=on_failed,
         stop=stop,
         reporter=reporter,

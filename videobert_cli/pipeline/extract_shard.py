@@ -2,6 +2,7 @@
 
 from videobert_cli.core.features.quarantine import read_quarantine
 from videobert_cli.core.features.sharding import Shard
+from videobert_cli.core.features.store import locate_items
 from videobert_cli.core.features.store_writer import FeatureStoreWriter
 from videobert_cli.pipeline.execute import finished_result
 from videobert_cli.pipeline.extract_stage import STAGE, extract_job, require_videos
@@ -60,14 +61,16 @@ def _seal_if_all_are_done(job: ExtractJob, *, is_last: bool) -> str:
         return f"{num_remaining:,} videos of other shards remain"
     if not is_last:
         return "other shards are still at work, the last one seals the store"
-    FeatureStoreWriter.open(job.directory).seal()
+    for store in (*job.sealed_together, job.directory):
+        FeatureStoreWriter.open(store).seal()
     return _SEALED
 
 
 def _whole(run: Run) -> StageReport:
     """Return the report of the stage that all shards made."""
-    items = [run.store.item(video.id) for video in run.videos if video.id in run.store]
-    quarantine = read_quarantine(run.paths.features)
+    stored = locate_items(run.extracted)
+    items = [stored[video.id].item for video in run.videos if video.id in stored]
+    quarantine = read_quarantine(run.extracted)
     failed = [video for video in run.videos if video.id in quarantine]
     num_clips = sum(item.num_clips for item in items)
     words = f", {len(failed)} failed" if failed else ""

@@ -5,17 +5,22 @@ from typing import Any
 
 from videobert_cli.artifacts import hash_file
 from videobert_cli.core.features.quarantine import read_quarantine
-from videobert_cli.core.features.store import FeatureStore
+from videobert_cli.core.features.store import locate_items
 from videobert_cli.errors import InputError
 from videobert_cli.pipeline.extraction import ExtractJob, extract_reported
+from videobert_cli.pipeline.imported import imported_inputs, take_imported
+from videobert_cli.pipeline.kept_words import is_of_the_codebook, place_of, require_codebook_outside
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
 
 # Settings that change how long extraction takes or what it refuses, not what a feature is.
-_NOT_REMEMBERED = {"batch_num_clips", "engine"}
+# What is kept of a feature and where is for the stores to say: features made before stay, words are added to them.
+_NOT_REMEMBERED = {"batch_num_clips", "engine", "keep", "codebook", "features"}
 
 
 def _settings(run: Run) -> dict[str, Any]:
+    if run.recipe.extract.features is not None:
+        return {"extract": {"features": "made elsewhere"}}
     settings = {
         key: value for key, value in run.recipe.extract.settings().items() if key not in _NOT_REMEMBERED
     }
@@ -26,6 +31,8 @@ def _settings(run: Run) -> dict[str, Any]:
 def _inputs(run: Run) -> dict[str, str]:
     """The videos are compared one by one by the store itself; a weights file counts as a whole."""
     weights = run.recipe.extract.weights
+    if run.recipe.extract.features is not None:
+        return imported_inputs(run)
     return {"weights": hash_file(weights)} if isinstance(weights, Path) and weights.is_file() else {}
 
 
@@ -45,10 +52,16 @@ def require_videos(run: Run) -> None:
 
 def extract_job(run: Run) -> ExtractJob:
     """Return what the stage does."""
+    require_codebook_outside(run)
+    place = place_of(
+        run.recipe.extract, words=run.paths.kept_words, features=run.paths.features, device=run.device
+    )
     return ExtractJob(
         videos=run.videos,
         options=run.recipe.extract,
-        directory=run.paths.features,
+        directory=place.directory,
+        open_writer=place.open_writer,
+        sealed_together=place.beside,
         device=run.device,
         on_failed=run.on_failed,
         stop=run.stop,
@@ -58,20 +71,30 @@ def extract_job(run: Run) -> ExtractJob:
 
 def _execute(run: Run) -> StageReport:
     require_videos(run)
+    if run.recipe.extract.features is not None:
+        return take_imported(run)
     report = extract_reported(extract_job(run))
     return StageReport(summary=report.summary, facts=report.facts, num_failed=report.num_failed)
 
 
 def _is_complete(run: Run) -> bool:
     """Whether no video of the manifest is new since the stage finished, or is to be tried again."""
-    known = set(FeatureStore.open(run.paths.features).ids())
+    if run.recipe.extract.features is not None:
+        return True
+    if run.recipe.extract.keeps_words and not is_of_the_codebook(run):
+        return False
+    known = set(locate_items(run.extracted))
     if run.on_failed == "keep":
-        known |= set(read_quarantine(run.paths.features))
+        known |= set(read_quarantine(run.extracted))
     return all(video.id in known for video in run.videos)
 
 
 def _outputs(run: Run) -> tuple[Path, ...]:
-    return (run.paths.features / "manifest.json",)
+    extract = run.recipe.extract
+    if extract.features is not None:
+        return (extract.features / "manifest.json",)
+    stores = [run.extracted, *([run.paths.features] if extract.keep == "both" else [])]
+    return tuple(store / "manifest.json" for store in stores)
 
 
 STAGE = Stage(

@@ -15,10 +15,11 @@ from videobert_cli.core.features.extract import (
     ExtractReport,
     extract_features,
 )
+from videobert_cli.core.features.item_writer import OpenWriter, open_features
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.features.quarantine import QUARANTINE_NAME, read_quarantine
 from videobert_cli.core.features.sharding import Shard
-from videobert_cli.core.features.store import FeatureStore
+from videobert_cli.core.features.store import locate_items
 from videobert_cli.core.video.entries import Video
 from videobert_cli.errors import InputError
 from videobert_cli.pipeline.reporter import Reporter
@@ -31,7 +32,8 @@ _SECONDS_BETWEEN_NEWS = 1.0
 class ExtractJob:
     """What is extracted into which store, with what, and who is told.
 
-    `on_failed` says what becomes of videos that could not be read before (`--retry-failed`).
+    `on_failed` says what becomes of videos that could not be read before (`--retry-failed`). `directory` is the store
+    whose items count as done; `sealed_together` are stores beside it that hold no fewer (`pipeline.kept_words`).
     """
 
     videos: Sequence[Video]
@@ -41,15 +43,17 @@ class ExtractJob:
     on_failed: Literal["keep", "retry"]
     stop: StopRequest
     reporter: Reporter
+    open_writer: OpenWriter = open_features
+    sealed_together: tuple[Path, ...] = ()
 
     def remaining_ids(self) -> list[str]:
         """Return the videos of which the store has neither features nor a failure."""
-        known = set(FeatureStore.open(self.directory).ids()) | set(read_quarantine(self.directory))
+        known = set(locate_items(self.directory)) | set(read_quarantine(self.directory))
         return [video.id for video in self.videos if video.id not in known]
 
     def is_done(self) -> bool:
         """Return whether the store is sealed and there is nothing left to read."""
-        if not is_finished(self.directory):
+        if not all(is_finished(store) for store in (self.directory, *self.sealed_together)):
             return False
         failed = read_quarantine(self.directory) if self.on_failed == "retry" else {}
         return not self.remaining_ids() and not any(video.id in failed for video in self.videos)
@@ -99,6 +103,7 @@ def extract_reported(job: ExtractJob, *, shard: Shard | None = None) -> ExtractR
         should_stop=lambda: job.stop.requested,
         on_failed=job.on_failed,
         shard=shard,
+        open_writer=job.open_writer,
     )
     job.stop.raise_if_requested(f"{report.num_readable:,} of {num_videos:,} videos are extracted")
     if report.num_failed:

@@ -9,6 +9,8 @@ import numpy as np
 
 from videobert_cli.artifacts import MANIFEST_NAME
 from videobert_cli.core.features.backbones import load_backbone
+from videobert_cli.core.features.options import ExtractOptions
+from videobert_cli.core.features.store import locate_items
 from videobert_cli.core.video.manifest import Video
 from videobert_cli.core.video.reader import ClipBatch, VideoReader, VideoSummary
 from videobert_cli.errors import InputError, VideoBERTError, VideoError
@@ -104,6 +106,8 @@ def _stage_line(stage: Stage, run: Run, *, has_data: bool, before: dict[str, str
 
 def _estimate(stage: Stage, run: Run) -> tuple[str, dict[str, Any]]:
     """Return words and numbers for what the stage would cost; only extraction is measured, on a few videos."""
+    if stage.name == "extract" and run.recipe.extract.features is not None:
+        return f", features made elsewhere: {run.recipe.extract.features}", {}
     if stage.name == "extract":
         return _extract_estimate(run)
     if stage.name == "pretrain":
@@ -135,7 +139,7 @@ def _extract_estimate(run: Run) -> tuple[str, dict[str, Any]]:
             "plan.extract.num_videos": len(todo)
         }
     num_clips = round(sample.clips_per_video * len(todo))
-    num_bytes = num_clips * sample.feature_dim * _BYTES_PER_VALUE
+    num_bytes = num_clips * _bytes_per_clip(run.recipe.extract, dim=sample.feature_dim)
     seconds = num_clips * sample.seconds_per_clip
     words = f", {len(todo):,} videos, about {num_clips:,} clips, {num_bytes / 1e6:,.1f} MB, {seconds / 60:,.1f} min"
     return words, {
@@ -146,10 +150,15 @@ def _extract_estimate(run: Run) -> tuple[str, dict[str, Any]]:
     }
 
 
+def _bytes_per_clip(options: ExtractOptions, *, dim: int) -> int:
+    features, words = _BYTES_PER_VALUE * dim, _BYTES_PER_VALUE
+    return {"features": features, "words": words, "both": features + words}[options.keep]
+
+
 def _unfinished(run: Run) -> list[Video]:
-    if not (run.paths.features / MANIFEST_NAME).is_file():
+    if not (run.extracted / MANIFEST_NAME).is_file():
         return run.videos
-    known = set(run.store.ids())
+    known = set(locate_items(run.extracted))
     return [video for video in run.videos if video.id not in known]
 
 

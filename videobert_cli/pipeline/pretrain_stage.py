@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from videobert_cli.artifacts import hash_file, hash_json, read_manifest
-from videobert_cli.core.features.backbones import load_backbone
+from videobert_cli.core.features.backbones import Backbone, load_backbone
+from videobert_cli.core.features.imported import ImportedBackbone
+from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.reports.model_card import model_card
 from videobert_cli.core.sequences.dataset import Document
 from videobert_cli.core.sequences.documents import build_documents
@@ -64,8 +66,8 @@ def _execute(run: Run) -> StageReport:
     parts = ModelParts(
         tokenizer=tokenizer,
         codebook=run.paths.codebook,
-        backbone=load_backbone(run.recipe.extract, device=run.device),
-        extract=run.recipe.extract,
+        backbone=_backbone(run),
+        extract=_extract_options(run),
         questions=_questions(run),
         card=model_card(
             title=f"VideoBERT pretrained on {run.recipe.data.videos.name}",
@@ -89,6 +91,19 @@ def _execute(run: Run) -> StageReport:
         summary=f"{result.training.num_steps:,} steps{held_out}",
         facts={f"pretrain.{name}": value for name, value in facts.items()},
     )
+
+
+def _backbone(run: Run) -> Backbone:
+    if run.recipe.extract.features is not None:
+        return ImportedBackbone(run.store.fingerprint, dim=run.store.dim)
+    return load_backbone(run.recipe.extract, device=run.device)
+
+
+def _extract_options(run: Run) -> ExtractOptions:
+    """Return what the model's directory says of its features: where a run keeps them is none of its business."""
+    options = run.recipe.extract
+    # What the recipe would extract with was not used: the features were made elsewhere.
+    return options.of_a_feature() if options.features is None else ExtractOptions()
 
 
 def _tokenizer(run: Run) -> VideoBERTTokenizer:

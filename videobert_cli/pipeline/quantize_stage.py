@@ -5,6 +5,7 @@ from typing import Any
 
 from videobert_cli.artifacts import hash_json
 from videobert_cli.core.words.quantize import quantize_features
+from videobert_cli.pipeline.kept_words import take_words, words_inputs
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
 
@@ -17,10 +18,14 @@ def _ids(run: Run, *, train_only: bool) -> list[str]:
 
 
 def _settings(run: Run) -> dict[str, Any]:
+    if run.recipe.extract.keeps_words:
+        return {}
     return {"seed": run.recipe.seed, "quantize": run.recipe.quantize.settings()}
 
 
 def _inputs(run: Run) -> dict[str, str]:
+    if run.recipe.extract.keeps_words:
+        return words_inputs(run)
     return {
         "features": run.store.content_hash(_ids(run, train_only=False)),
         "train_videos": hash_json(_ids(run, train_only=True)),
@@ -28,6 +33,9 @@ def _inputs(run: Run) -> dict[str, str]:
 
 
 def _execute(run: Run) -> StageReport:
+    if run.recipe.extract.keeps_words:
+        return take_words(run)
+
     def on_progress(done: int, total: int) -> None:
         run.stop.raise_if_requested("nothing of this stage; it starts anew and gives the same words")
         run.reporter.progress("quantize", done=done, total=total, detail="levels")

@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 
 from videobert_cli.artifacts import hash_json, is_finished, read_manifest, sweep
+from videobert_cli.core.features.matching import MatchedFeatures
 from videobert_cli.core.features.store import FeatureStore
 from videobert_cli.core.sequences.labelled import LabelledWords, labelled_words
 from videobert_cli.core.text.transcripts import Transcripts, read_transcripts
@@ -39,6 +40,11 @@ class RunPaths:
     def features(self) -> Path:
         """The feature store."""
         return self.root / "extract" / "features"
+
+    @property
+    def kept_words(self) -> Path:
+        """The words that extraction kept, in place of features or beside them."""
+        return self.root / "extract" / "words"
 
     @property
     def codebook(self) -> Path:
@@ -99,6 +105,15 @@ class Run:
         """The fine-tuned model directory that evaluation uses."""
         return self.external_model or self.paths.stage("finetune") / "model"
 
+    @property
+    def extracted(self) -> Path:
+        """The store whose items are what the extract stage has done: words where they are kept, else features."""
+        return self.paths.kept_words if self.recipe.extract.keeps_words else self.paths.features
+
+    @property
+    def _files(self) -> Literal["needed", "not-needed"]:
+        return "needed" if self.recipe.extract.features is None else "not-needed"
+
     @cached_property
     def videos(self) -> list[Video]:
         """The videos of `data.videos`, sorted by id."""
@@ -108,6 +123,7 @@ class Run:
             validation_fraction=data.validation_fraction,
             test_fraction=data.test_fraction,
             seed=self.recipe.seed,
+            files=self._files,
         )
 
     @cached_property
@@ -119,6 +135,7 @@ class Run:
             validation_fraction=data.validation_fraction,
             test_fraction=data.test_fraction,
             seed=self.recipe.seed,
+            files=self._files,
         )
 
     @property
@@ -135,9 +152,12 @@ class Run:
         return transcripts
 
     @cached_property
-    def store(self) -> FeatureStore:
-        """The features of all videos that could be read."""
-        return FeatureStore.open(self.paths.features)
+    def store(self) -> FeatureStore | MatchedFeatures:
+        """The features of all videos that have some, by the videos' ids."""
+        imported = self.recipe.extract.features
+        if imported is None:
+            return FeatureStore.open(self.paths.features)
+        return MatchedFeatures(FeatureStore.open(imported), video_ids=[video.id for video in self.videos])
 
     @cached_property
     def codebook(self) -> Codebook:
@@ -171,8 +191,10 @@ class Run:
     def missing_data(self) -> list[str]:
         """Return what the recipe names and is not there, each as `key: path does not exist`."""
         named: list[tuple[str, object]] = [("data.videos", self.recipe.data.videos)]
-        if not is_finished(self.paths.features):
-            named.append(("extract.weights", self.recipe.extract.weights))
+        extract = self.recipe.extract
+        named += [("extract.codebook", extract.codebook), ("extract.features", extract.features)]
+        if extract.features is None and not is_finished(self.extracted):
+            named.append(("extract.weights", extract.weights))
         return [
             f"{key}: {path} does not exist"
             for key, path in named

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from videobert_cli.core.features.extract_report import ExtractProgress, ItemReport, Outcome
+from videobert_cli.core.features.item_writer import ItemWriter
 from videobert_cli.core.features.source import source_fingerprint
 from videobert_cli.core.features.store_thread import EndedVideo
-from videobert_cli.core.features.store_writer import FeatureStoreWriter
 from videobert_cli.core.video.frames import VideoSummary
 from videobert_cli.errors import VideoError
 
@@ -17,7 +17,7 @@ class Booking:
     """The state of one call: the store, what became of each video, who is told."""
 
     def __init__(
-        self, *, writer: FeatureStoreWriter, on_progress: Callable[[ExtractProgress], None], num_total: int
+        self, *, writer: ItemWriter, on_progress: Callable[[ExtractProgress], None], num_total: int
     ) -> None:
         self.writer = writer
         self.items: list[ItemReport] = []

@@ -16,12 +16,12 @@ from videobert_cli.core.features.booking import Booking
 from videobert_cli.core.features.engine_local import LocalEngine
 from videobert_cli.core.features.engine_ray import RayEngine
 from videobert_cli.core.features.extract_report import ExtractProgress, ExtractReport, ItemReport, Outcome
+from videobert_cli.core.features.item_writer import ItemWriter, OpenWriter, open_features
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.features.quarantine import MAIN_WORKER
 from videobert_cli.core.features.rates import ExtractRates, Stopwatch
 from videobert_cli.core.features.sharding import Shard
 from videobert_cli.core.features.source import source_fingerprint
-from videobert_cli.core.features.store_writer import FeatureStoreWriter
 from videobert_cli.core.video.entries import Video
 from videobert_cli.errors import StaleStageError
 
@@ -52,6 +52,7 @@ def extract_features(
     should_stop: Callable[[], bool] = lambda: False,
     on_failed: Literal["keep", "retry"] = "keep",
     shard: Shard | None = None,
+    open_writer: OpenWriter = open_features,
 ) -> ExtractReport:
     """Fill the feature store at `directory` with the features of `videos`, in id order, and seal it.
 
@@ -68,6 +69,7 @@ def extract_features(
         should_stop: Asked after each batch and each video, by both threads.
         on_failed: Whether quarantined videos are tried again.
         shard: The part of the videos that is this process's, where several fill the store; it is then not sealed.
+        open_writer: Opens what the results go into: the feature store at `directory`, or words kept there.
 
     Raises:
         StaleStageError: The store was made with other settings, or a video's file has changed since.
@@ -76,13 +78,15 @@ def extract_features(
     """
     started = time.monotonic()
     backbone = load_backbone(options, device=device)
-    writer = FeatureStoreWriter.create_or_open(
+    ordered = sorted(shard.of(videos) if shard else videos, key=lambda video: video.id)
+    writer = open_writer(
         directory,
         fingerprint=backbone.fingerprint,
         dim=backbone.dim,
         worker=shard.worker if shard else MAIN_WORKER,
+        ids=[video.id for video in ordered],
+        should_stop=should_stop,
     )
-    ordered = sorted(shard.of(videos) if shard else videos, key=lambda video: video.id)
     _require_unchanged(ordered, writer=writer)
     booking = Booking(writer=writer, on_progress=on_progress, num_total=len(ordered))
     todo = []
@@ -118,7 +122,7 @@ def _engine(
     return LocalEngine(videos, booking=booking, backbone=backbone, options=options, device=device)
 
 
-def _require_unchanged(videos: Sequence[Video], *, writer: FeatureStoreWriter) -> None:
+def _require_unchanged(videos: Sequence[Video], *, writer: ItemWriter) -> None:
     """Refuse a store whose videos have changed; one that is no longer there cannot have."""
     stored = [video for video in videos if video.id in writer]
     with ThreadPoolExecutor(_NUM_FILES_AT_ONCE) as threads:

@@ -11,6 +11,7 @@ from typing import Any
 from videobert_cli import artifacts
 from videobert_cli.core.features.store_format import (
     FORMAT_VERSION,
+    KIND,
     SHARDS_NAME,
     SPOOL_NAME,
     STORE_NAME,
@@ -37,9 +38,16 @@ class FeatureStore:
         """Open the store at `directory`, sealed or still growing.
 
         Raises:
-            ArtifactError: There is none, it is damaged, or of a newer format.
+            ArtifactError: There is none, it is damaged, of a newer format, or holds words and no features.
         """
-        return cls(directory, description=read_description(directory))
+        description = read_description(directory)
+        if description.get("kind", KIND) != KIND:
+            raise ArtifactError(
+                "this store holds words, their features were not kept",
+                at=str(directory),
+                fix="videobert extract RECIPE --set extract.keep=features --set run=OTHER_DIR makes features",
+            )
+        return cls(directory, description=description)
 
     @property
     def dim(self) -> int:

@@ -75,7 +75,7 @@ def _verify_manifest(directory: Path, *, description: Mapping[str, Any]) -> Iter
     """Yield where the manifest's own words, which no hash of a file covers, contradict the store."""
     path = directory / artifacts.MANIFEST_NAME
     try:
-        manifest = artifacts.read_manifest(directory, kind=KIND)
+        manifest = artifacts.read_manifest(directory, kind=description.get("kind", KIND))
     except ArtifactError as error:
         yield artifacts.Damage(path=path, problem=error.what)
         return

@@ -7,6 +7,8 @@
     quarantine.jsonl                 the videos that failed
     manifest.json                    written when sealed (kind `features`)
 
+A store of kept words (`kept_words`) looks the same: its rows are words `[T, 1]`, its tensor is called `words`.
+
 Shapes: T clips of one video, R clips of a shard, D feature.
 """
 
@@ -30,6 +32,7 @@ SPOOL_NAME = "spool"
 SHARDS_NAME = "shards"
 FORMAT_VERSION = 1
 KIND = "features"
+_FEATURES, _WORDS = "features", "words"
 _ITEM_KEY = "item"
 _HASH_KEY = "item_xxh3"
 _FIX = "remove the damaged file and its index, then run `videobert extract` again: it makes what is missing"
@@ -58,14 +61,17 @@ class Location:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredFeatures:
-    """One video's features float16 `[T, D]`, its clips' start times in seconds, and what extraction noted."""
+    """One video's features float16 `[T, D]`, its clips' start times in seconds, and what extraction noted.
 
-    features_TD: NDArray[np.float16]
+    Of kept words `features_TD` are the words, int16 or int32 `[T, 1]`.
+    """
+
+    features_TD: NDArray[Any]
     clip_start_seconds_T: NDArray[np.float64]
     facts: Mapping[str, Any]
 
 
-def hash_rows(features_TD: NDArray[np.float16], *, clip_start_seconds_T: NDArray[np.float64]) -> str:
+def hash_rows(features_TD: NDArray[Any], *, clip_start_seconds_T: NDArray[np.float64]) -> str:
     """Return the xxh3-128 hash of one item's shape, values and start times."""
     digest = xxhash.xxh3_128(f"{features_TD.shape}".encode())
     digest.update(np.ascontiguousarray(features_TD).tobytes())
@@ -163,7 +169,8 @@ def read_rows(location: Location) -> StoredFeatures:
     rows = slice(location.start_row, location.start_row + location.item.num_clips)
     try:
         with safe_open(location.path, framework="numpy") as file:
-            features_TD = file.get_slice("features")[rows]
+            name = _WORDS if _WORDS in file.keys() else _FEATURES  # noqa: SIM118 - not a dictionary
+            features_TD = file.get_slice(name)[rows]
             clip_start_seconds_T = file.get_slice("clip_start_seconds")[rows]
     except (SafetensorError, ValueError, TypeError) as error:
         raise ArtifactError(
@@ -181,9 +188,10 @@ def read_rows(location: Location) -> StoredFeatures:
 
 
 def _tensors(
-    features_RD: NDArray[np.float16], *, clip_start_seconds_R: NDArray[np.float64]
+    features_RD: NDArray[Any], *, clip_start_seconds_R: NDArray[np.float64]
 ) -> dict[str, np.ndarray]:
+    name = _WORDS if np.issubdtype(features_RD.dtype, np.integer) else _FEATURES
     return {
-        "features": np.ascontiguousarray(features_RD),
+        name: np.ascontiguousarray(features_RD),
         "clip_start_seconds": np.ascontiguousarray(clip_start_seconds_R),
     }

@@ -56,6 +56,8 @@ class FeatureStoreWriter:
         self.worker = worker
         self.dim = int(description["dim"])
         self.fingerprint = dict(description["fingerprint"])
+        self.kind = str(description.get("kind", KIND))
+        self._dtype = np.dtype(description["dtype"])
         self._shard_num_bytes = shard_num_bytes
         self._locate()
         self._quarantine = Quarantine(directory, worker=worker, stored=self._items)
@@ -69,8 +71,12 @@ class FeatureStoreWriter:
         dim: int,
         worker: str = MAIN_WORKER,
         shard_num_bytes: int = SHARD_NUM_BYTES,
+        kind: str = KIND,
+        dtype: str = "float16",
     ) -> "FeatureStoreWriter":
         """Open the store at `directory`, or start one. A sealed store stays sealed until something is added.
+
+        `kind` and `dtype` are those of the rows: features in float16, or `kept_words` (`core.features.kept_words`).
 
         Raises:
             StaleStageError: The store there was made with other settings; the difference is shown.
@@ -81,13 +87,15 @@ class FeatureStoreWriter:
             start = {
                 "format_version": FORMAT_VERSION,
                 "dim": dim,
-                "dtype": "float16",
+                "dtype": dtype,
                 "fingerprint": dict(fingerprint),
+                **({} if kind == KIND else {"kind": kind}),
             }
             artifacts.publish_json(directory / STORE_NAME, start)
         description = read_description(directory)
         difference = fingerprint_difference(
-            {**description["fingerprint"], "dim": description["dim"]}, {**fingerprint, "dim": dim}
+            {**description["fingerprint"], "dim": description["dim"], "kind": description.get("kind", KIND)},
+            {**fingerprint, "dim": dim, "kind": kind},
         )
         if difference:
             raise StaleStageError(
@@ -146,7 +154,7 @@ class FeatureStoreWriter:
         # comes.
         artifacts.discard(self.directory / artifacts.MANIFEST_NAME)
         stored = StoredFeatures(
-            features_TD=features_TD.astype(np.float16),
+            features_TD=features_TD.astype(self._dtype),
             clip_start_seconds_T=clip_start_seconds_T.astype(np.float64),
             facts=facts,
         )
@@ -193,7 +201,7 @@ class FeatureStoreWriter:
         artifacts.sweep(self.directory)
         if artifacts.is_finished(self.directory):
             self._quarantine.merge(stored=self._items)
-            return artifacts.read_manifest(self.directory, kind=KIND)
+            return artifacts.read_manifest(self.directory, kind=self.kind)
         artifacts.sweep(self.directory / SHARDS_NAME)
         self._locate()
         self.pack(which="all")
@@ -202,7 +210,7 @@ class FeatureStoreWriter:
         self._quarantine.merge(stored=self._items)
         return artifacts.seal(
             self.directory,
-            kind=KIND,
+            kind=self.kind,
             settings=self.fingerprint,
             facts=store_facts(locations, dim=self.dim),
             ignore=(QUARANTINE_NAME, SPOOL_NAME),

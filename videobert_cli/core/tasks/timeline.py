@@ -9,6 +9,7 @@ import numpy as np
 from videobert_cli.artifacts import read_manifest
 from videobert_cli.core.features.backbones import Backbone
 from videobert_cli.core.features.collect import features_of_video
+from videobert_cli.core.features.imported import ImportedBackbone
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
@@ -62,6 +63,7 @@ class Predictor:
 
     Raises:
         CodebookMismatchError: The models were trained with different codebooks.
+        InputError: They were trained on features made elsewhere.
     """
 
     def __init__(self, models: Sequence[LoadedModel], *, options: PredictOptions) -> None:
@@ -78,6 +80,8 @@ class Predictor:
         self._backbone: Backbone
         self._extract: ExtractOptions
         self._backbone, self._extract = models[0].backbone()
+        if isinstance(self._backbone, ImportedBackbone):
+            raise self._backbone.refusal()
         self._reader = VideoReader(self._extract.reader)
 
     def close(self) -> None:

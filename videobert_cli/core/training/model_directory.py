@@ -19,6 +19,7 @@ from videobert_cli.artifacts import (
     verify,
 )
 from videobert_cli.core.features.backbones import Backbone, load_backbone_directory, save_backbone
+from videobert_cli.core.features.imported import read_imported
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
@@ -90,6 +91,9 @@ class LoadedModel:
 
     def backbone(self) -> tuple[Backbone, ExtractOptions]:
         """Return the backbone that the directory carries, with its options (on demand: evaluation needs none)."""
+        imported = read_imported(self.directory, dim=self.codebook.dim)
+        if imported is not None:
+            return imported, ExtractOptions()
         return load_backbone_directory(self.directory, device=self.device)
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from videobert_cli.core.video.entries import Draft, LabelledSegment, Split, Text, Video
 from videobert_cli.core.video.folders import read_folder, read_one_file
@@ -31,7 +32,14 @@ __all__ = [
 _SEED_RANGE = 1 << 63
 
 
-def read_videos(source: Path, *, validation_fraction: float, test_fraction: float, seed: int) -> list[Video]:
+def read_videos(
+    source: Path,
+    *,
+    validation_fraction: float,
+    test_fraction: float,
+    seed: int,
+    files: Literal["needed", "not-needed"] = "needed",
+) -> list[Video]:
     """Return the videos of a folder, a manifest or a single file, sorted by id; the files are not opened.
 
     Args:
@@ -39,12 +47,13 @@ def read_videos(source: Path, *, validation_fraction: float, test_fraction: floa
         validation_fraction: Share of the videos whose split is not given.
         test_fraction: Likewise.
         seed: Decides, with the id and nothing else, where a video goes.
+        files: `not-needed` where features made elsewhere stand for the videos: none of a table's need be there.
 
     Raises:
         MissingInputError: `source` does not exist.
         ManifestError: It holds no videos, or lines of the table are wrong (all are listed).
     """
-    drafts = _read_drafts(source)
+    drafts = _read_drafts(source, files=files)
     ids = _unique_ids(drafts)
     videos = [
         Video(
@@ -67,14 +76,21 @@ def read_videos(source: Path, *, validation_fraction: float, test_fraction: floa
     return sorted(videos, key=lambda video: video.id)
 
 
-def read_texts(source: Path, *, validation_fraction: float, test_fraction: float, seed: int) -> list[Text]:
+def read_texts(
+    source: Path,
+    *,
+    validation_fraction: float,
+    test_fraction: float,
+    seed: int,
+    files: Literal["needed", "not-needed"] = "needed",
+) -> list[Text]:
     """Return the texts without video of a table (rows with `captions` only), sorted by id; a folder has none.
 
     Raises:
         MissingInputError: `source` does not exist.
         ManifestError: Lines of the table are wrong.
     """
-    drafts = _read_drafts(source)
+    drafts = _read_drafts(source, files=files)
     ids = _unique_ids(drafts)
     texts = [
         Text(
@@ -108,7 +124,7 @@ def manifest_columns(videos: Iterable[Video]) -> set[str]:
     return {column for video in videos for segment in video.segments for column in segment.labels}
 
 
-def _read_drafts(source: Path) -> list[Draft]:
+def _read_drafts(source: Path, *, files: Literal["needed", "not-needed"]) -> list[Draft]:
     if not source.exists():
         raise MissingInputError(
             f"there is no {str(source)!r}",
@@ -117,7 +133,9 @@ def _read_drafts(source: Path) -> list[Draft]:
         )
     if source.is_dir():
         return read_folder(source)
-    return read_table(source) if source.suffix.lower() in TABLE_SUFFIXES else read_one_file(source)
+    if source.suffix.lower() in TABLE_SUFFIXES:
+        return read_table(source, files=files)
+    return read_one_file(source)
 
 
 def _draw_split(item_id: str, *, validation: float, test: float, seed: int) -> Split:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from videobert_cli.core.video.entries import SPLIT_NAMES, Draft, LabelledSegment, Split
 from videobert_cli.core.video.folders import captions_beside
@@ -34,7 +35,7 @@ class _Item:
     segments: list[LabelledSegment] = field(default_factory=list)
 
 
-def read_table(file: Path) -> list[Draft]:
+def read_table(file: Path, *, files: Literal["needed", "not-needed"] = "needed") -> list[Draft]:
     """Return the videos and texts of a manifest; paths in it are relative to its folder.
 
     Raises:
@@ -49,7 +50,7 @@ def read_table(file: Path) -> list[Draft]:
             problems.append((line, str(error)))
     _raise_problems(file, problems)
     videos = [item.path for item in items.values() if item.path]
-    if videos and not any(path.exists() for path in videos):
+    if files == "needed" and videos and not any(path.exists() for path in videos):
         raise ManifestError(
             f"none of the {len(videos)} videos exists, for example {videos[0]}",
             at=f"{file}:{next(iter(items.values())).line}",

@@ -146,7 +146,7 @@ def assign_words(
         CodebookMismatchError: The features were made otherwise than those the codebook was fitted on.
         InputError: A feature is not finite; the error names the video.
     """
-    _require_same_features(store.fingerprint, codebook.fingerprint)
+    require_same_features(store.fingerprint, codebook.fingerprint)
     clip_seconds, clip_length_seconds = clip_geometry(store.fingerprint)
     table = WordTable(
         num_words=codebook.num_words,
@@ -182,10 +182,14 @@ def feature_parts(store: FeatureSource, *, options: QuantizeOptions) -> tuple[in
 def clip_geometry(fingerprint: Mapping[str, Any]) -> tuple[float, float]:
     """Return seconds from one clip's start to the next, and seconds a clip covers.
 
+    Features made elsewhere tell seconds, not frames.
+
     >>> clip_geometry({"frames_per_second": 20.0, "clip_stride_frames": 15, "clip_num_frames": 30})
     (0.75, 1.5)
     """
     try:
+        if "clip_seconds" in fingerprint:
+            return float(fingerprint["clip_stride_seconds"]), float(fingerprint["clip_seconds"])
         rate = float(fingerprint["frames_per_second"])
         return float(fingerprint["clip_stride_frames"]) / rate, float(fingerprint["clip_num_frames"]) / rate
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
@@ -193,6 +197,22 @@ def clip_geometry(fingerprint: Mapping[str, Any]) -> tuple[float, float]:
             f"the features do not tell how long their clips are ({error})",
             fix="run `videobert extract` again into a new directory",
         ) from error
+
+
+def require_same_features(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Refuse features of another kind than a codebook was fitted on: `found` is their fingerprint, `wanted` its own.
+
+    Raises:
+        CodebookMismatchError: With every value that differs.
+    """
+    if hash_json(dict(found)) == hash_json(dict(wanted)):
+        return
+    keys = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
+    differences = ", ".join(f"{key}: {found.get(key)!r}, codebook {wanted.get(key)!r}" for key in keys)
+    raise CodebookMismatchError(
+        f"these features are not of the kind the codebook was fitted on ({differences})",
+        fix="extract with the settings the codebook was made with, or run `videobert quantize` on these features",
+    )
 
 
 # --- details --------------------------------------------------------------------------------------------
@@ -221,14 +241,3 @@ def _blocks(store: FeatureSource, ids: Sequence[str]) -> Iterator[dict[str, Vide
             block, num_clips = {}, 0
     if block:
         yield block
-
-
-def _require_same_features(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    if hash_json(dict(found)) == hash_json(dict(wanted)):
-        return
-    keys = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
-    differences = ", ".join(f"{key}: {found.get(key)!r}, codebook {wanted.get(key)!r}" for key in keys)
-    raise CodebookMismatchError(
-        f"these features are not of the kind the codebook was fitted on ({differences})",
-        fix="extract with the settings the codebook was made with, or run `videobert quantize` on these features",
-    )
