@@ -69,8 +69,8 @@ def test_features_and_logits_equal_torchvisions(tmp_path, num_frames) -> None:
         features = network(clips)
         assert relative_error(features, expected["features"]) <= 1e-4
         assert relative_error(network.logits(features), expected["logits"]) <= 1e-4
-        raw = FoldedS3D(network, mean_rgb=(0, 0, 0), std_rgb=(1 / 255,) * 3, dtype=torch.float32)
-        assert (
-            relative_error(raw.features(clips.permute(0, 2, 3, 4, 1).contiguous()), expected["features"])
-            <= 1e-4
-        )
+        clips_NTHWC = clips.permute(0, 2, 3, 4, 1).contiguous()
+        # What a GPU computes in, float16, is held to torchvision's float32 here, on the processor's kernels.
+        for dtype, most in ((torch.float32, 1e-4), (torch.float16, 1e-3)):
+            folded = FoldedS3D(network, mean_rgb=(0, 0, 0), std_rgb=(1 / 255,) * 3, dtype=dtype)
+            assert relative_error(folded.features(clips_NTHWC.to(dtype)), expected["features"]) <= most
