@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 from executable import environment, shell, start, write_clip
 
+# Real kills, shards and ranks of one store: half a minute together.
+pytestmark = pytest.mark.slow
+
 NUM_CLIPS = 24
 IDS = [f"{number:02d}" for number in range(NUM_CLIPS)]
 
