@@ -5,11 +5,13 @@ import pytest
 import torch
 from feature_samples import clip_batch
 from safetensors.torch import save_file
+from torch import nn
 
 from videobert_cli.core.features.backbones import load_backbone
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.features.s3d import S3D
 from videobert_cli.core.features.s3d_backbone import MEAN_RGB, STD_RGB
+from videobert_cli.core.features.s3d_layers import NeighbourPool, Pool, TemporalConv, rectify_after_pools
 from videobert_cli.errors import InputError, RecipeError
 
 CPU = torch.device("cpu")
@@ -87,3 +89,24 @@ def test_other_weights_are_refused_by_name(s3d_state, tmp_path) -> None:
         InputError, match=r"features\.0\.0\.0\.weight is missing; features\.0\.0\.0\.bias is unknown"
     ):
         load_backbone(s3d_options(tmp_path / "other.safetensors"), device=CPU)
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 4, 3, 6), (1, 3, 3, 3, 1), (1, 2, 7, 7, 4), (1, 4, 1, 5, 2)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_pool_of_a_block_is_pytorchs(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    x_NTHWC = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype) - 1
+    expected = nn.functional.max_pool3d(x_NTHWC.movedim(-1, 1), 3, stride=1, padding=1).movedim(1, -1)
+    assert torch.equal(NeighbourPool()(x_NTHWC), expected)
+
+
+def test_a_relu_behind_a_pool_gives_the_same_values() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn((4, 4, 3), generator=generator)
+    x_NTHWC = torch.randn((1, 6, 8, 8, 4), generator=generator)
+    conv = nn.Sequential(TemporalConv(weight, torch.zeros(4), stride=1))
+    pool = Pool(time=1, space=3, stride=(1, 2), alignment="centred")
+    expected = pool(conv(x_NTHWC))
+    rectify_after_pools([conv, pool])
+    assert not conv[0].is_rectified
+    assert bool((conv(x_NTHWC) < 0).any())
+    assert torch.equal(pool(conv(x_NTHWC)), expected)

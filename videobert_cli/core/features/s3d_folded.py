@@ -18,6 +18,7 @@ from videobert_cli.core.features.s3d_layers import (
     Pool,
     SpatialConv,
     fold_batch_norm,
+    rectify_after_pools,
     separable,
 )
 
@@ -47,6 +48,7 @@ class FoldedS3D(nn.Module):
     ) -> None:
         super().__init__()
         self.layers = nn.Sequential(*(_restate(layer) for layer in network.float().eval().features)).to(dtype)
+        rectify_after_pools(self.layers)
         self.dtype = dtype
         self.num_extra_channels = num_stem_channels - 3
         stem = cast(SpatialConv, cast(nn.Sequential, self.layers[0])[0])
@@ -62,8 +64,11 @@ class FoldedS3D(nn.Module):
 
         The mean over `avgpool`'s windows of two steps of time (see `S3D.forward`).
         """
-        x_NTHWC = clips_NTHWC.to(torch.float32).sub_(self.mean_C).mul_(self.scale_C).to(self.dtype)
-        return self.features(x_NTHWC)
+        # Row by row: three numbers are repeated along the row, or nothing is vectorised (4.0 ms a clip instead of 0.6).
+        width = clips_NTHWC.shape[-2]
+        rows = clips_NTHWC.flatten(-2).to(torch.float32)
+        rows = rows.sub_(self.mean_C.repeat(width)).mul_(self.scale_C.repeat(width)).to(self.dtype)
+        return self.features(torch.unflatten(rows, -1, clips_NTHWC.shape[-2:]))
 
     def features(self, x_NTHWC: Tensor) -> Tensor:
         """Return the features float32 `[N, 1024]` of normalised clips `[N, T, H, W, 3]`, contiguous."""

@@ -8,7 +8,8 @@ kernels are far ahead of 3-D ones on every device. The three products that read 
 Shapes: N clips, T frames, H height, W width, C channels, O output channels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Literal, cast
 
 import torch
@@ -40,7 +41,7 @@ class SpatialConv(nn.Module):
 
 
 class TemporalConv(nn.Module):
-    """A convolution over time with its ReLU, on `[N, T, H, W, C]`."""
+    """A convolution over time, on `[N, T, H, W, C]`, with its ReLU unless `is_rectified` is taken away."""
 
     def __init__(self, weight_OCT: Tensor, bias_O: Tensor, *, stride: int) -> None:
         super().__init__()
@@ -49,12 +50,14 @@ class TemporalConv(nn.Module):
         self.bias = nn.Parameter(bias_O, requires_grad=False)
         self.stride = stride
         self.padding = weight_OCT.shape[-1] // 2
+        self.is_rectified = True
 
     def forward(self, x_NTHWC: Tensor) -> Tensor:
         """Return `[N, T / stride, H, W, O]`."""
         strips = x_NTHWC.flatten(2, 3).permute(0, 3, 1, 2)
         y = F.conv2d(strips, self.weight, self.bias, stride=(self.stride, 1), padding=(self.padding, 0))
-        return torch.unflatten(F.relu_(y).permute(0, 2, 3, 1), 2, x_NTHWC.shape[2:4])
+        y = F.relu_(y) if self.is_rectified else y
+        return torch.unflatten(y.permute(0, 2, 3, 1), 2, x_NTHWC.shape[2:4])
 
 
 class Pointwise(nn.Module):
@@ -83,9 +86,14 @@ class Pool(nn.Module):
         super().__init__()
         self.time, self.space, self.stride = time, space, stride
         self.is_centred = alignment == "centred"
+        self.is_rectified = False
 
     def forward(self, x_NTHWC: Tensor) -> Tensor:
-        """Return the pooled buffer."""
+        """Return the pooled buffer, without its negative values if `is_rectified`."""
+        y_NTHWC = self._pooled(x_NTHWC)
+        return F.relu_(y_NTHWC) if self.is_rectified else y_NTHWC
+
+    def _pooled(self, x_NTHWC: Tensor) -> Tensor:
         images = x_NTHWC.flatten(0, 1).permute(0, 3, 1, 2)
         pooled = F.max_pool2d(
             images,
@@ -107,6 +115,24 @@ class Pool(nn.Module):
         return _max_over_time(y_NTHWC, size=self.time, stride=stride, before=before, num_out=num_out)
 
 
+class NeighbourPool(nn.Module):
+    """The maximum over 3 x 3 x 3 at every place, as an inception block has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = Pool(time=3, space=3, stride=(1, 1), alignment="centred")
+
+    def forward(self, x_NTHWC: Tensor) -> Tensor:
+        """Return a buffer of the same shape."""
+        # Pairs, then pairs of pairs, one axis after another: on a CPU whole rows at once, a third faster than
+        # `max_pool2d`, which also notes where each maximum was. A GPU would start a kernel for each.
+        if x_NTHWC.device.type != "cpu" or min(x_NTHWC.shape[1:4]) < 3:
+            return cast(Tensor, self.pool(x_NTHWC))
+        for axis in (1, 2, 3):
+            x_NTHWC = _max_of_three(x_NTHWC, axis=axis)
+        return x_NTHWC
+
+
 class Block(nn.Module):
     """An inception block: one product for the three branches that start with one, the pooled branch beside them."""
 
@@ -125,7 +151,7 @@ class Block(nn.Module):
             torch.cat([weight for weight, _ in starts]), torch.cat([bias for _, bias in starts])
         )
         self.branch1, self.branch2, self.after_pool = branch1, branch2, after_pool
-        self.pool = Pool(time=3, space=3, stride=(1, 1), alignment="centred")
+        self.pool = NeighbourPool()
         self.gates = nn.ModuleList(gates) if gates else None
 
     def forward(self, x_NTHWC: Tensor) -> Tensor:
@@ -150,6 +176,17 @@ def separable(
         SpatialConv(space[0][:, :, 0], space[1], stride=space_stride),
         TemporalConv(time[0][..., 0, 0], time[1], stride=time_stride),
     )
+
+
+def rectify_after_pools(layers: Iterable[nn.Module]) -> None:
+    """Move the ReLU of a convolution behind the pool that follows it: the same maximum of a quarter of the values."""
+    for layer, pool in pairwise(layers):
+        if (
+            isinstance(layer, nn.Sequential)
+            and isinstance(layer[-1], TemporalConv)
+            and isinstance(pool, Pool)
+        ):
+            layer[-1].is_rectified, pool.is_rectified = False, True
 
 
 def fold_batch_norm(conv: nn.Conv3d, norm: nn.BatchNorm3d) -> FoldedWeights:
@@ -180,3 +217,16 @@ def _max_over_time(x_NTHWC: Tensor, *, size: int, stride: int, before: int, num_
         window = y_NTHWC[:, first : last + 1]
         torch.maximum(window, frames, out=window)
     return y_NTHWC
+
+
+def _max_of_three(x: Tensor, *, axis: int) -> Tensor:
+    """Return the maximum of each place and its two neighbours on an axis of at least three places."""
+    last = x.shape[axis] - 1
+    pairs = torch.maximum(x.narrow(axis, 0, last), x.narrow(axis, 1, last))
+    y = torch.empty_like(x)
+    torch.maximum(
+        pairs.narrow(axis, 0, last - 1), pairs.narrow(axis, 1, last - 1), out=y.narrow(axis, 1, last - 1)
+    )
+    y.select(axis, 0).copy_(pairs.select(axis, 0))
+    y.select(axis, last).copy_(pairs.select(axis, last - 1))
+    return y
