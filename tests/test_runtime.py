@@ -1,5 +1,6 @@
 """Seeds are the same everywhere, devices exist or are refused, and a stop request says what it stands for."""
 
+import importlib.metadata
 import platform
 import signal
 import subprocess
@@ -120,7 +121,7 @@ def test_the_environment_names_the_commit(tmp_path, monkeypatch, files, commit):
     environment = runtime.environment(seed=3, device="cpu")
     assert environment["git_commit"] == commit
     assert environment["seed"] == 3
-    assert environment["packages"]["torch"] == torch.__version__
+    assert environment["packages"]["torch"] == importlib.metadata.version("torch")
 
 
 def test_the_version_is_known():

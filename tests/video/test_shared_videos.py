@@ -12,6 +12,7 @@ from rendered_videos import SHARED_DATA, odd_rows, render, request, skip_without
 from videobert_cli.core.video.frames import FrameRequest
 from videobert_cli.core.video.options import ReaderOptions
 from videobert_cli.core.video.picture import PictureMaker
+from videobert_cli.core.video.probe import ANY_METADATA
 from videobert_cli.core.video.reader import VideoReader
 from videobert_cli.errors import VideoError
 
@@ -135,7 +136,7 @@ def difference(found: np.ndarray, expected: np.ndarray) -> float:
 def plain_clips(path: Path, asked: FrameRequest, *, duration_seconds: float) -> np.ndarray:
     """Clips by the rule in plain words: decode all, and at each k / 20 s show the last frame that has begun."""
     maker, times, pictures = PictureMaker(asked), [], []
-    with av.open(str(path), metadata_errors="ignore") as container:
+    with av.open(str(path), **ANY_METADATA) as container:
         stream = container.streams.video[0]
         for frame in container.decode(stream):
             times.append(frame.time)

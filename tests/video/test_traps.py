@@ -12,6 +12,7 @@ from av.stream import Disposition
 from rendered_videos import SIDE, number_of, numbered, read, render, request, shown_numbers
 
 from videobert_cli.core.video.options import ReaderOptions
+from videobert_cli.core.video.probe import ANY_METADATA
 from videobert_cli.core.video.reader import VideoReader
 from videobert_cli.errors import VideoError
 
@@ -43,8 +44,9 @@ def test_1_metadata_that_is_no_utf8(tmp_path: Path) -> None:
         stream.width, stream.height, stream.pix_fmt = SIDE, SIDE, "yuv420p"
         add_numbered(container, stream, num_frames=30)
     patched(path, b"ABCDEFGH", b"\xff\xfe\x80AB\xc3\x28C")
-    with pytest.raises(UnicodeDecodeError):
-        av.open(str(path)).close()
+    if ANY_METADATA:  # else this version of PyAV minds no title
+        with pytest.raises(UnicodeDecodeError):
+            av.open(str(path)).close()
     batches, _ = read(path)
     assert shown_numbers(batches) == NUMBERS
 

@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import av.container
@@ -22,6 +22,8 @@ from videobert_cli.errors import VideoError
 
 # What PyAV raises for bad media; its MemoryError is one of them and must be let through before.
 MEDIA_ERRORS = (av.FFmpegError, OSError, ValueError, EOFError)
+# Titles that are not UTF-8 are no reason to refuse a film. From version 19 on PyAV sees to that itself.
+ANY_METADATA: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,gif,ivf,mxf"
 PICTURES = "jpeg_pipe,png_pipe,webp_pipe,bmp_pipe,ppm_pipe,tiff_pipe"
 _PLAYLISTS = (
@@ -102,7 +104,7 @@ def open_media(file: BinaryIO, *, path: Path, limits: ReadLimits, formats: str =
         "threads": "1",
     }
     try:
-        container = av.open(file, mode="r", options=options, metadata_errors="ignore")
+        container = av.open(file, mode="r", options=options, **ANY_METADATA)
     except MemoryError:
         raise
     except MEDIA_ERRORS as error:
