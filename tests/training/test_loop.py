@@ -290,7 +290,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_good_checkpoint(tm
     with pytest.raises(NonFiniteLossError, match="loss of step 7 is nan") as caught:
         make_loop(ScriptedJob(losses={6: float("nan")}), tmp_path, optimizer=CONSTANT).run()
     assert caught.value.at == str(tmp_path)
-    assert "learning_rate" in caught.value.fix
+    assert "--set finetune.optimizer.learning_rate=" in caught.value.fix
     messages = []
     make_loop(ScriptedJob(), tmp_path, messages=messages, optimizer=CONSTANT).run()
     assert messages == ["going on at step 4 of 12"]

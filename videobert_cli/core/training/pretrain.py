@@ -72,6 +72,7 @@ def pretrain_model(
     )
     training = TrainingLoop(
         job,
+        section="pretrain",
         loop=options.loop,
         optimizer=options.optimizer,
         directory=directory,
