@@ -167,7 +167,8 @@ class TrainingLoop:
             raise NonFiniteLossError(
                 f"the {name} of step {step:,} is {value}; the last good checkpoint is kept",
                 at=str(self._directory),
-                fix=f"lower the learning rate (--set {self._section}.optimizer.learning_rate=...) in a new run directory",
+                fix=f"lower the learning rate (--set {self._section}.optimizer.learning_rate=...) "
+                "in a new run directory",
             )
 
     def _validate_if_due(self) -> None:
