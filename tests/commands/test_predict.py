@@ -130,6 +130,25 @@ def test_p32_a_damaged_model_is_refused(
     assert outcome.out == ""
 
 
+def test_captions_make_the_segments_and_are_refused_where_they_cannot_be_read(
+    invoke, finished_run: FinishedRun, short_clip: Path, tmp_path: Path
+) -> None:
+    captions = tmp_path / "said.srt"
+    captions.write_text(
+        "1\n00:00:00,200 --> 00:00:01,000\nCut the onion.\n\n2\n00:01:30,000 --> 00:01:31,000\nlate\n"
+    )
+    flags = ("--model", finished_run.root / "pretrain" / "model", "--jsonl", "--captions")
+    [said] = json.loads(invoke("predict", short_clip, *flags, captions).out)["segments"]
+    assert (said["start_seconds"], said["end_seconds"], said["text"]) == (0.2, 1.0, "Cut the onion.")
+    missing = invoke("predict", short_clip, *flags, tmp_path / "missing.srt")
+    assert missing.exit_code == 3
+    assert "there is no such subtitle file" in missing.error_lines[0]
+    captions.rename(tmp_path / "said.txt")
+    unknown = invoke("predict", short_clip, *flags, tmp_path / "said.txt")
+    assert unknown.exit_code == 3
+    assert "subtitles ending in '.txt' are not supported" in unknown.error_lines[0]
+
+
 def test_captions_are_for_one_video(invoke, finished_run: FinishedRun, clips: Path) -> None:
     outcome = invoke("predict", clips, "--captions", "x.srt", "--model", finished_run.root)
     assert outcome.exit_code == 2

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from tiny_stages import make_run
+from tiny_stages import News, make_run
 
+from videobert_cli.core.words.table import WordTable
 from videobert_cli.errors import LockedError, ManifestError, MissingInputError
 
 HOLD = """
@@ -93,3 +95,16 @@ def test_a_manifest_that_cannot_be_used_is_refused_before_anything_is_made(tmp_p
     with pytest.raises(ManifestError, match="video"):
         run.require_data()
     assert not run.paths.root.exists()
+
+
+def test_labels_after_the_end_of_a_video_are_left_out_and_counted(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    listed = tmp_path / "clips" / "list.csv"
+    listed.write_text("video,start,end,label\na.mp4,0,1,cut\na.mp4,90,95,stir\n")
+    run = make_run(tmp_path, f"data.videos={listed}")
+    table = WordTable(num_words=4, clip_seconds=1.5, clip_length_seconds=1.5, codebook_hash="x")
+    table.add("a", words_T=np.array([1, 2]), clip_start_seconds_T=np.array([0.0, 1.5]))
+    table.save(run.paths.words)
+    assert [segment.labels["label"] for segment in run.segments] == ["cut"]
+    assert isinstance(run.reporter, News)
+    assert run.reporter.warnings == ["labelled segments left out, as they begin after their video ends: 1"]

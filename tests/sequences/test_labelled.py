@@ -53,6 +53,22 @@ def test_videos_without_words_or_clips_are_left_out(words):
     assert labelled_words([video("empty", segment(0, 1, verb="cut"))], words=words) == []
 
 
+def test_a_segment_that_begins_after_the_video_ends_is_left_out(words):
+    # Six clips end at 9 s; of a video of up to 10.5 s the rest fills no clip.
+    found = labelled_words(
+        [
+            video(
+                "a",
+                segment(10.4, 11, verb="cut"),
+                segment(10.5, 12, verb="stir"),
+                segment(80, None, verb="mix"),
+            )
+        ],
+        words=words,
+    )
+    assert [(s.labels["verb"], s.words_T.tolist()) for s in found] == [("cut", [15])]
+
+
 def test_a_segment_shorter_than_a_clip_has_one_word(words):
     (found,) = labelled_words([video("a", segment(1.6, 1.7, verb="cut"))], words=words)
     assert found.words_T.tolist() == [11]

@@ -177,6 +177,35 @@ def test_a_segment_longer_than_the_model_is_cut_and_the_question_stays_whole(clo
     assert np.abs(scores[0] - scores[2]).max() > 1e-7
 
 
+def test_a_candidate_that_no_model_has_room_for_can_never_win(cloze):
+    """40 positions: 8 of the template and 4 more tokens beside the candidate's."""
+    names = ["eggs", "eggplant " * 14, "eggplant " * 15]
+    scores = cloze.scores([*segments(1), None], slot="object", candidates=names)
+    assert np.isfinite(scores[:, :2]).all()
+    assert (scores[:, 2] == -np.inf).all()
+
+
+def test_a_template_longer_than_the_model_is_refused(model, tokenizer):
+    assert Cloze(model, tokenizer, template="[MASK] the [MASK]" + " pan" * 34)
+    with pytest.raises(UsageError, match="has 36 tokens beside its masks, the model 40 positions") as caught:
+        Cloze(model, tokenizer, template="[MASK] the [MASK]" + " pan" * 35)
+    assert caught.value.at == "evaluate.template"
+
+
+def test_many_segments_are_asked_without_holding_the_vocabulary_for_all_of_them(cloze, monkeypatch):
+    asked = []
+    inner = Cloze._log_probabilities
+
+    def counting(self, words, *, slot, num_pieces):
+        found = inner(self, words, slot=slot, num_pieces=num_pieces)
+        asked.append(found.shape[0])
+        return found
+
+    monkeypatch.setattr(Cloze, "_log_probabilities", counting)
+    assert np.isfinite(cloze.scores(segments(150), slot="verb", candidates=["cut"])).all()
+    assert asked == [64, 64, 22]
+
+
 def test_a_segment_without_words_is_asked_too(cloze):
     assert np.isfinite(cloze.scores([np.zeros(0, dtype=np.int32)], slot="verb", candidates=CANDIDATES)).all()
 

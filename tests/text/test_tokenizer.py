@@ -195,6 +195,37 @@ def test_ids_with_holes_special_tokens_missing_or_doubled_are_refused(tmp_path):
         VideoBERTTokenizer.from_pretrained(tmp_path / "vocab.txt", num_words=1)
 
 
+@pytest.mark.parametrize("key", ["do_lower_case", "strip_accents", "tokenize_chinese_chars"])
+@pytest.mark.parametrize("value", ["false", 3, [1], {"a": 1}])
+def test_p42_settings_that_are_no_truth_values_are_refused(key, value, tmp_path):
+    (tmp_path / "vocab.txt").write_text("\n".join(vocabulary()) + "\n")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({key: value}))
+    with pytest.raises(InputError, match=f"{key} is .*, not true or false") as caught:
+        VideoBERTTokenizer.from_pretrained(tmp_path, num_words=1)
+    assert caught.value.at == str(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({key: None}))
+    assert VideoBERTTokenizer.from_pretrained(tmp_path, num_words=1).vocabulary.lowercase
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"normalizer": "lowercase"},
+        {"normalizer": [1]},
+        {"vocab": {"a": "0", "b": 1}},
+        {"vocab": {"a": None, "b": 1}},
+    ],
+)
+def test_p42_a_tokenizer_of_odd_parts_is_refused(changes, tmp_path):
+    ids = {token: number for number, token in enumerate(vocabulary())}
+    model = {"type": "WordPiece", "vocab": changes.get("vocab", ids)}
+    (tmp_path / "tokenizer.json").write_text(
+        json.dumps({"model": model, "normalizer": changes.get("normalizer")})
+    )
+    with pytest.raises(InputError, match="not the tokenizer of a BERT"):
+        VideoBERTTokenizer.from_pretrained(tmp_path, num_words=1)
+
+
 def test_a_path_is_never_looked_for_in_the_network_and_a_name_that_fails_says_so(monkeypatch, tmp_path):
     with pytest.raises(MissingInputError, match="no such tokenizer"):
         VideoBERTTokenizer.from_pretrained("./nowhere/vocab.txt", num_words=1)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from training_samples import (
     CONFIG,
     LOOP,
@@ -20,7 +21,7 @@ from training_samples import (
 )
 
 from videobert_cli.core.training.optimizer import learning_rate
-from videobert_cli.core.training.options import OptimizerOptions
+from videobert_cli.core.training.options import LoopOptions, OptimizerOptions
 from videobert_cli.errors import InterruptedRunError, NonFiniteLossError
 from videobert_cli.runtime import StopRequest
 
@@ -289,7 +290,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_good_checkpoint(tm
     with pytest.raises(NonFiniteLossError, match="loss of step 7 is nan") as caught:
         make_loop(ScriptedJob(losses={6: float("nan")}), tmp_path, optimizer=CONSTANT).run()
     assert caught.value.at == str(tmp_path)
-    assert "learning_rate" in caught.value.fix
+    assert "--set finetune.optimizer.learning_rate=" in caught.value.fix
     messages = []
     make_loop(ScriptedJob(), tmp_path, messages=messages, optimizer=CONSTANT).run()
     assert messages == ["going on at step 4 of 12"]
@@ -354,6 +355,18 @@ def test_training_lowers_the_loss(tmp_path):
         if "validation" in line
     ]
     assert found[-1] < found[0]
+
+
+def test_training_in_bfloat16_lowers_the_loss_and_float16_is_refused(tmp_path):
+    """A score's gradient is its share over the number of positions: 1 / (51,000 * 1,000) is zero in float16."""
+    assert torch.tensor(1 / 51e6).half() == 0
+    job = pretraining_job()
+    make_loop(job, tmp_path, num_steps=40, validate_every_steps=20, precision="bfloat16").run()
+    found = [json.loads(line) for line in metrics_text(tmp_path).splitlines() if "validation" in line]
+    assert found[-1]["validation"]["loss"] < found[0]["validation"]["loss"]
+    assert {tensor.dtype for tensor in job.model.state_dict().values()} == {torch.float32}
+    with pytest.raises(ValidationError, match="'auto', 'float32' or 'bfloat16'"):
+        LoopOptions(precision="float16")
 
 
 def test_the_frozen_rows_do_not_move(tmp_path):

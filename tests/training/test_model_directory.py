@@ -1,5 +1,6 @@
 """The model directory: all that prediction needs, whole or not there, and refused when a part is damaged."""
 
+import dataclasses
 import json
 import shutil
 
@@ -16,9 +17,9 @@ from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.training.model_directory import ModelParts, Questions, load_model, publish_model
 from videobert_cli.core.training.pretrain import start_model
-from videobert_cli.core.words.codebook import fit_codebook
+from videobert_cli.core.words.codebook import Codebook, fit_codebook
 from videobert_cli.core.words.options import QuantizeOptions
-from videobert_cli.errors import ArtifactError, ResourceError
+from videobert_cli.errors import ArtifactError, CodebookMismatchError, ResourceError
 
 CPU = torch.device("cpu")
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cut", "the", "onion"]
@@ -99,6 +100,32 @@ def test_the_same_model_hashes_alike_wherever_it_lies(published, tmp_path):
     root, arguments, model = published
     manifest = publish_model(tmp_path / "elsewhere" / "m", model, **arguments)
     assert manifest.content_hash == load_model(root / "pretrained", device=CPU).manifest.content_hash
+
+
+def test_p33_a_model_goes_on_with_its_own_codebook_and_vocabulary_alone(published):
+    root, arguments, model = published
+    small = ModelOptions(num_layers=1, hidden_size=32, num_attention_heads=2, intermediate_size=48)
+    options = small.model_copy(update={"init": root / "pretrained"})
+    codebook, tokenizer = Codebook.load(root / "codebook"), arguments["parts"].tokenizer
+    again = start_model(options, tokenizer=tokenizer, codebook=codebook, seed=9)
+    assert torch.equal(again.cls.predictions.bias, model.cls.predictions.bias)
+    other_book = fit_codebook(
+        np.random.default_rng(1).normal(size=(32, codebook.dim)).astype(np.float32),
+        options=QuantizeOptions(branching=2, num_levels=2, num_components=4),
+        parts=(codebook.dim,),
+        fingerprint=codebook.fingerprint,
+        seed=0,
+        device=CPU,
+    )
+    with pytest.raises(CodebookMismatchError, match="another codebook of the same size") as caught:
+        start_model(options, tokenizer=tokenizer, codebook=other_book, seed=9)
+    assert f"--set extract.codebook={root / 'pretrained'}" in caught.value.fix
+    other_backbone = dataclasses.replace(codebook, fingerprint={**codebook.fingerprint, "backbone": "s3d"})
+    with pytest.raises(CodebookMismatchError, match="another codebook of the same size"):
+        start_model(options, tokenizer=tokenizer, codebook=other_backbone, seed=9)
+    other_text = VideoBERTTokenizer.from_vocabulary([*TOKENS[:-1], "leek"], num_words=4)
+    with pytest.raises(CodebookMismatchError, match="another vocabulary of the same size"):
+        start_model(options, tokenizer=other_text, codebook=codebook, seed=9)
 
 
 def test_publishing_again_replaces_and_a_failure_keeps_the_old(published, copy):

@@ -136,6 +136,7 @@ def make_loop(job, directory, *, stop=None, messages=None, progress=None, optimi
     messages, progress = ([] if messages is None else messages), ([] if progress is None else progress)
     return TrainingLoop(
         job,
+        section="finetune",
         loop=LoopOptions(**{**LOOP, **options}),
         optimizer=optimizer,
         directory=directory,

@@ -171,8 +171,15 @@ class Run:
 
     @cached_property
     def segments(self) -> list[LabelledWords]:
-        """All labelled segments with their words."""
-        return labelled_words(self.videos, words=self.words)
+        """All labelled segments with their words; a warning counts those that begin after their video ends."""
+        segments = labelled_words(self.videos, words=self.words)
+        with_clips = [v for v in self.videos if v.id in self.words and len(self.words.words(v.id))]
+        num_past = sum(len(video.segments) for video in with_clips) - len(segments)
+        if num_past:
+            self.reporter.warning(
+                f"labelled segments left out, as they begin after their video ends: {num_past:,}"
+            )
+        return segments
 
     def split_ids(self, split: Split) -> list[str]:
         """Return the ids of the videos and texts of one split."""

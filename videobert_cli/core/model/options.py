@@ -13,7 +13,7 @@ class ModelOptions(Options):
 
     init: Path | Literal["scratch"] = Field(
         default="scratch",
-        description="`scratch`, a BERT directory or hub name (its sizes win), or a finished run to continue from.",
+        description="`scratch`, a BERT or its hub name, or an earlier pretraining's model directory; its sizes win.",
     )
     num_layers: int = Field(default=12, ge=1, le=96, description="Transformer layers (BERT-large: 24).")
     hidden_size: int = Field(default=768, ge=8, description="Width (BERT-large: 1024).")

@@ -25,7 +25,8 @@ class LabelledWords:
 def labelled_words(videos: Iterable[Video], *, words: WordTable) -> list[LabelledWords]:
     """Return every labelled segment of the videos that have words, in the manifest's order.
 
-    Videos that were quarantined have no words and are left out, as are videos without a clip; the caller counts them.
+    Videos that were quarantined have no words and are left out, as are videos without a clip, and segments that begin
+    after their video ends: the nearest clip would show something else than the label says.
     """
     known = set(words.ids())
     segments = []
@@ -35,7 +36,11 @@ def labelled_words(videos: Iterable[Video], *, words: WordTable) -> list[Labelle
         words_T, starts_T = words.words(video.id), words.clip_start_seconds(video.id)
         if len(words_T) == 0:
             continue
+        # What is left after the last clip is shorter than one more clip.
+        end_seconds = float(starts_T[-1]) + words.clip_seconds + words.clip_length_seconds
         for segment in video.segments:
+            if segment.start_seconds >= end_seconds:
+                continue
             span = clips_between(
                 segment.start_seconds,
                 segment.end_seconds,

@@ -18,7 +18,8 @@ from videobert_cli.core.tasks.classify import class_probabilities
 from videobert_cli.core.tasks.options import PredictOptions
 from videobert_cli.core.tasks.zero_shot import SLOTS, Candidates, Cloze, Slot
 from videobert_cli.core.text.options import TextOptions
-from videobert_cli.core.text.transcripts import read_transcripts
+from videobert_cli.core.text.subtitles import read_subtitles
+from videobert_cli.core.text.transcripts import sentences_of
 from videobert_cli.core.training.model_directory import LoadedModel
 from videobert_cli.core.video.reader import VideoReader
 from videobert_cli.errors import CodebookMismatchError
@@ -91,8 +92,8 @@ class Predictor:
     def timeline(self, video: Path, *, captions: Path | None) -> Timeline:
         """Return the answers about one video.
 
-        Segments are the sentences of `captions` where given (stretches with no sentence included), else stretches of
-        `predict.segment_seconds`.
+        Segments are the sentences of `captions` that begin before the video ends, and none lies between them; without
+        captions, or where these hold no such sentence, stretches of `predict.segment_seconds`.
 
         Raises:
             VideoError: The video cannot be read.
@@ -131,8 +132,7 @@ class Predictor:
 
     def _pieces(self, captions: Path | None, *, end_seconds: float) -> list[tuple[float, float, str]]:
         if captions is not None:
-            transcripts = read_transcripts({"video": captions}, options=TextOptions())
-            sentences = transcripts.sentences.get("video", ())
+            sentences = sentences_of(read_subtitles(captions), options=TextOptions())
             pieces = [
                 (s.start_seconds, s.end_seconds, s.text) for s in sentences if s.start_seconds < end_seconds
             ]

@@ -38,7 +38,7 @@ class Cloze:
     """Scores candidates for the two masks of a template.
 
     Raises:
-        UsageError: The template does not hold exactly two [MASK]s.
+        UsageError: The template does not hold exactly two [MASK]s, or is longer than the model's positions.
     """
 
     def __init__(
@@ -56,38 +56,45 @@ class Cloze:
         self._vocabulary = joint_vocabulary(tokenizer)
         self._parts = [tokenizer.text_ids(part) for part in parts]
         self._device = next(model.parameters()).device
+        # Beside the question stand [CLS], the other slot's [MASK], [>] and [SEP].
+        num_others = sum(map(len, self._parts)) + 4
+        self._max_num_pieces = model.config.max_position_embeddings - num_others
+        if self._max_num_pieces < 1:
+            raise UsageError(
+                f"the template has {num_others - 4} tokens beside its masks, the model "
+                f"{model.config.max_position_embeddings} positions",
+                at="evaluate.template",
+                fix="use a shorter template",
+            )
 
     def scores(
         self, words: Sequence[np.ndarray | None], *, slot: Slot, candidates: Sequence[str]
     ) -> np.ndarray:
         """Return log-probabilities (N, C): the mean over a candidate's WordPieces, the other slot left masked.
 
-        A segment given as None has no video: its row is the language prior (the template alone).
+        A segment given as None has no video: its row is the language prior (the template alone). A candidate without a
+        WordPiece, or with more of them than the model has positions for, scores minus infinity.
         """
         pieces = [self._tokenizer.text_ids(candidate) for candidate in candidates]
         scores_NC = np.full((len(words), len(candidates)), -np.inf, dtype=np.float64)
-        for num_pieces in sorted({len(ids) for ids in pieces if ids}):
-            log_probabilities_NPV = self._log_probabilities(words, slot=slot, num_pieces=num_pieces)
-            for column, ids in enumerate(pieces):
-                if len(ids) == num_pieces:
-                    picked_NP = log_probabilities_NPV[:, np.arange(num_pieces), ids]
-                    scores_NC[:, column] = picked_NP.mean(axis=1)
+        for num_pieces in sorted({len(ids) for ids in pieces if 0 < len(ids) <= self._max_num_pieces}):
+            columns = [column for column, ids in enumerate(pieces) if len(ids) == num_pieces]
+            # Picked batch by batch: the log-probabilities of the whole vocabulary for all segments are gigabytes.
+            for start in range(0, len(words), BATCH_NUM_SEQUENCES):
+                portion = slice(start, start + BATCH_NUM_SEQUENCES)
+                log_probabilities_NPV = self._log_probabilities(
+                    words[portion], slot=slot, num_pieces=num_pieces
+                )
+                for column in columns:
+                    picked_NP = log_probabilities_NPV[:, np.arange(num_pieces), pieces[column]]
+                    scores_NC[portion, column] = picked_NP.mean(axis=1)
         return scores_NC
 
+    @torch.no_grad()
     def _log_probabilities(
         self, words: Sequence[np.ndarray | None], *, slot: Slot, num_pieces: int
     ) -> np.ndarray:
         """Return log-probabilities of text tokens at the slot's masks, (N, num_pieces, text vocabulary)."""
-        batches = []
-        for start in range(0, len(words), BATCH_NUM_SEQUENCES):
-            portion = words[start : start + BATCH_NUM_SEQUENCES]
-            batches.append(self._batch_log_probabilities(portion, slot=slot, num_pieces=num_pieces))
-        return np.concatenate(batches)
-
-    @torch.no_grad()
-    def _batch_log_probabilities(
-        self, words: Sequence[np.ndarray | None], *, slot: Slot, num_pieces: int
-    ) -> np.ndarray:
         text_L, first_mask = self._text(slot=slot, num_pieces=num_pieces)
         sequences = [self._sequence(text_L, words_T) for words_T in words]
         batch = pack(sequences).to(self._device)
@@ -113,6 +120,6 @@ class Cloze:
         if words_T is None:
             return join(unmasked(text_L), None, vocabulary=self._vocabulary)
         # The question must stay whole, so only words give way where there are more than positions.
-        room = max(0, self._model.config.max_position_embeddings - 3 - len(text_L))
+        room = self._model.config.max_position_embeddings - 3 - len(text_L)
         joint_words_T = words_T[:room].astype(np.int64) + self._tokenizer.word_to_id(0)
         return join(unmasked(text_L), unmasked(joint_words_T), vocabulary=self._vocabulary)

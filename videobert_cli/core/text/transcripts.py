@@ -8,7 +8,7 @@ from pathlib import Path
 from videobert_cli.artifacts import hash_json
 from videobert_cli.core.text.options import TextOptions
 from videobert_cli.core.text.sentences import Sentence, sentences_from_cues
-from videobert_cli.core.text.subtitles import read_subtitles
+from videobert_cli.core.text.subtitles import SubtitleFile, read_subtitles
 from videobert_cli.errors import InputError
 
 
@@ -47,11 +47,16 @@ def read_transcripts(files: Mapping[str, Path], *, options: TextOptions) -> Tran
             unreadable[key] = f"{path}: {error.what}"
             continue
         dropped.update(subtitles.num_dropped)
-        sentences[key] = tuple(
-            sentences_from_cues(
-                subtitles.cues,
-                pause_seconds=options.pause_seconds,
-                max_sentence_seconds=options.max_sentence_seconds,
-            )
-        )
+        sentences[key] = sentences_of(subtitles, options=options)
     return Transcripts(sentences=sentences, num_dropped=dict(dropped), unreadable=unreadable)
+
+
+def sentences_of(subtitles: SubtitleFile, *, options: TextOptions) -> tuple[Sentence, ...]:
+    """Return the sentences of one subtitle file, in order of time."""
+    return tuple(
+        sentences_from_cues(
+            subtitles.cues,
+            pause_seconds=options.pause_seconds,
+            max_sentence_seconds=options.max_sentence_seconds,
+        )
+    )

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,12 +98,21 @@ def read_vocabulary(source: Path, *, lowercase: bool | None) -> tuple[TextVocabu
             at=str(source),
             fix=f"give a directory with {VOCABULARY_NAME} or {TOKENIZER_NAME}, or the path of a vocab.txt",
         )
-    said = config.get("do_lower_case", normalizer.get("lowercase", lowercase))
+    settings = {
+        "do_lower_case": config.get("do_lower_case", normalizer.get("lowercase", lowercase)),
+        "strip_accents": config.get("strip_accents", normalizer.get("strip_accents")),
+        "tokenize_chinese_chars": config.get(
+            "tokenize_chinese_chars", normalizer.get("handle_chinese_chars")
+        ),
+    }
+    for name, value in settings.items():
+        if value is not None and not isinstance(value, bool):
+            raise InputError(f"{name} is {value!r}, not true or false", at=str(source))
     vocabulary = TextVocabulary(
         tokens=tokens,
-        lowercase=said is not False,
-        strip_accents=config.get("strip_accents", normalizer.get("strip_accents")),
-        split_chinese=config.get("tokenize_chinese_chars", normalizer.get("handle_chinese_chars", True)),
+        lowercase=settings["do_lower_case"] is not False,
+        strip_accents=settings["strip_accents"],
+        split_chinese=settings["tokenize_chinese_chars"] is not False,
     )
     return vocabulary, config
 
@@ -137,9 +146,14 @@ def _tokens_of_tokenizer(path: Path) -> tuple[tuple[str, ...], dict[str, Any]]:
         if isinstance(model, dict) and model.get("type", "WordPiece") == "WordPiece"
         else None
     )
-    if not isinstance(ids, dict) or sorted(ids.values()) != list(range(len(ids))):
+    normalizer = document.get("normalizer") or {}
+    if not isinstance(ids, dict) or not isinstance(normalizer, dict) or not _are_numbers_from_0(ids.values()):
         raise InputError("this is not the tokenizer of a BERT (WordPiece with ids from 0 up)", at=str(path))
-    return tuple(sorted(ids, key=lambda token: int(ids[token]))), dict(document.get("normalizer") or {})
+    return tuple(sorted(ids, key=lambda token: int(ids[token]))), normalizer
+
+
+def _are_numbers_from_0(values: Collection[Any]) -> bool:
+    return all(type(value) is int for value in values) and sorted(values) == list(range(len(values)))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

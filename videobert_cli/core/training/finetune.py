@@ -73,6 +73,7 @@ def finetune_classifier(
     )
     training = TrainingLoop(
         job,
+        section="finetune",
         loop=options.loop,
         optimizer=options.optimizer,
         directory=directory,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -92,6 +92,7 @@ class TrainingLoop:
         self,
         job: TrainingJob,
         *,
+        section: Literal["pretrain", "finetune"],
         loop: LoopOptions,
         optimizer: OptimizerOptions,
         directory: Path,
@@ -100,7 +101,9 @@ class TrainingLoop:
         stop: StopRequest,
         events: LoopEvents,
     ) -> None:
+        """Args: `section` is the recipe's that `loop` and `optimizer` come from; errors name its keys."""
         self._job = job
+        self._section = section
         self._options = loop
         self._optimizer_options = optimizer
         self._directory = directory
@@ -164,7 +167,8 @@ class TrainingLoop:
             raise NonFiniteLossError(
                 f"the {name} of step {step:,} is {value}; the last good checkpoint is kept",
                 at=str(self._directory),
-                fix="lower the learning rate (--set pretrain.optimizer.learning_rate=...) in a new run directory",
+                fix=f"lower the learning rate (--set {self._section}.optimizer.learning_rate=...) "
+                "in a new run directory",
             )
 
     def _validate_if_due(self) -> None:

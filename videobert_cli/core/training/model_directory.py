@@ -37,7 +37,7 @@ Model = VideoBERTForPreTraining | VideoBERTForSequenceClassification
 
 @dataclass(frozen=True, kw_only=True)
 class Questions:
-    """What the model can be asked without a recipe: the cloze and its candidates, the text options of subtitles."""
+    """What the model can be asked without a recipe: the cloze and its candidates, or the column of its classes."""
 
     template: str
     verbs: tuple[str, ...]

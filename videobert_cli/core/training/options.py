@@ -4,11 +4,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from videobert_cli.core.features.options import Precision
 from videobert_cli.core.model.options import ModelOptions
 from videobert_cli.core.sequences.options import SequenceOptions
 from videobert_cli.core.text.options import TextOptions
 from videobert_cli.options import Options
+
+# No float16: gradients of a loss over a large vocabulary are below its smallest number and would vanish, unless scaled.
+TrainingPrecision = Literal["auto", "float32", "bfloat16"]
 
 
 class OptimizerOptions(Options):
@@ -34,12 +36,15 @@ class LoopOptions(Options):
 
     num_steps: int = Field(default=500_000, ge=1, description="Optimizer steps (paper: 500,000).")
     batch_num_sequences: int = Field(default=128, ge=1, description="Sequences of one step (paper: 128).")
-    precision: Precision = Field(
-        default="auto", description="Arithmetic of the products; weights stay float32."
+    precision: TrainingPrecision = Field(
+        default="auto",
+        description="Arithmetic of the products; weights stay float32. `auto`: bfloat16 where it is faster.",
     )
     log_every_steps: int = Field(default=50, ge=1, description="Steps between lines of metrics.jsonl.")
     validate_every_steps: int = Field(default=1_000, ge=1, description="Steps between validations.")
-    validate_num_batches: int = Field(default=20, ge=1, description="Most batches of one validation.")
+    validate_num_batches: int = Field(
+        default=20, ge=1, description="Most batches of one validation of pretraining; fine-tuning takes all."
+    )
     save_every_steps: int = Field(default=1_000, ge=1, description="Steps between checkpoints.")
     keep_num_checkpoints: int = Field(
         default=2, ge=1, description="Newest checkpoints kept, beside the best."

@@ -14,7 +14,9 @@ from videobert_cli.core.sequences.dataset import Document, PretrainingSamples
 from videobert_cli.core.sequences.documents import joint_vocabulary
 from videobert_cli.core.sequences.joint import JointVocabulary
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
+from videobert_cli.core.text.vocabulary import VOCABULARY_NAME
 from videobert_cli.core.training.loop import LoopEvents, TrainingLoop, TrainingResult
+from videobert_cli.core.training.model_directory import CODEBOOK_NAME
 from videobert_cli.core.training.objectives import PretrainingJob
 from videobert_cli.core.training.options import PretrainOptions
 from videobert_cli.core.words.codebook import Codebook
@@ -70,6 +72,7 @@ def pretrain_model(
     )
     training = TrainingLoop(
         job,
+        section="pretrain",
         loop=options.loop,
         optimizer=options.optimizer,
         directory=directory,
@@ -109,14 +112,12 @@ def start_model(
 
     Raises:
         UsageError: The model to start from has fewer positions than `max_num_tokens`.
-        CodebookMismatchError: The earlier model was made with another codebook's words.
+        CodebookMismatchError: The earlier model was made with another codebook or vocabulary.
         ArtifactError: The directory of `init` cannot be read.
     """
     visual_KD = torch.from_numpy(codebook.visual_embeddings())
     if options.init != "scratch" and _is_videobert(Path(options.init)):
-        model = _continued(
-            Path(options.init), num_words=codebook.num_words, num_text=tokenizer.num_text_tokens
-        )
+        model = _continued(Path(options.init), tokenizer=tokenizer, codebook=codebook)
         _require_positions(model.config, max_num_tokens=max_num_tokens)
         return model
     bert = None if options.init == "scratch" else load_bert(options.init)
@@ -165,14 +166,39 @@ def _is_videobert(directory: Path) -> bool:
     ) == MODEL_TYPE
 
 
-def _continued(directory: Path, *, num_words: int, num_text: int) -> VideoBERTForPreTraining:
+def _continued(
+    directory: Path, *, tokenizer: VideoBERTTokenizer, codebook: Codebook
+) -> VideoBERTForPreTraining:
     model = VideoBERTForPreTraining.from_pretrained(directory)
     found = (model.config.num_visual_words, model.config.vocab_size)
-    if found != (num_words, num_text):
-        raise CodebookMismatchError(
+    wanted = (codebook.num_words, tokenizer.num_text_tokens)
+    if found != wanted:
+        raise _not_its_own(
             f"the model to continue has {found[0]} visual words and {found[1]} text tokens, "
-            f"this run {num_words} and {num_text}",
-            at=str(directory),
-            fix="continue with the codebook and vocabulary that the model was made with",
+            f"this run {wanted[0]} and {wanted[1]}",
+            directory,
         )
+    # Equal numbers do not do: any two codebooks of 12 ** 4 words have them, and every row would mean something else.
+    # Weights saved alone, by `save_pretrained`, lie beside neither.
+    if (directory / CODEBOOK_NAME).is_dir() and not Codebook.load(
+        directory / CODEBOOK_NAME
+    ).gives_the_words_of(codebook):
+        raise _not_its_own(
+            "the model to continue was trained with another codebook of the same size", directory
+        )
+    if (directory / VOCABULARY_NAME).is_file():
+        theirs = VideoBERTTokenizer.from_pretrained(directory, num_words=found[0]).vocabulary.tokens
+        if theirs != tokenizer.vocabulary.tokens:
+            raise _not_its_own(
+                "the model to continue was trained with another vocabulary of the same size", directory
+            )
     return model
+
+
+def _not_its_own(problem: str, directory: Path) -> CodebookMismatchError:
+    return CodebookMismatchError(
+        problem,
+        at=str(directory),
+        fix="continue with the model's own: --set extract.keep=words "
+        f"--set extract.codebook={directory} --set pretrain.text.vocabulary={directory}",
+    )

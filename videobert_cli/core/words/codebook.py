@@ -125,6 +125,15 @@ class Codebook:
             words_T[start : start + _BLOCK_NUM_ROWS] = self._descent[-1].nodes_R[rows_N].cpu().numpy()
         return words_T
 
+    def gives_the_words_of(self, other: Self) -> bool:
+        """Return whether both give every feature the same word: the same features, projection and tree, to the bit."""
+        ours, theirs = self._tensors(), other._tensors()
+        return (
+            artifacts.hash_json(dict(self.fingerprint)) == artifacts.hash_json(dict(other.fingerprint))
+            and ours.keys() == theirs.keys()
+            and all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+        )
+
     def visual_embeddings(self) -> np.ndarray:
         """Return what initialises the model's visual rows: the leaves' centroids, a dead leaf's from its parent."""
         return self.centroids_KD.copy()
