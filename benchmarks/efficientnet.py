@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from efficientnet_lite_pytorch import EfficientNet
 
-from videobert_cli.core.features.backbones import load_backbone
-from videobert_cli.core.features.efficientnet import embedded_weights_path
+from videobert_cli.core.features.backbones.efficientnet import embedded_weights_path
+from videobert_cli.core.features.backbones.registry import load_backbone
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.video.frames import ClipBatch
 

@@ -26,12 +26,12 @@ from efficientnet_lite_pytorch import EfficientNet
 from s3d import peer_builder
 from safetensors.torch import save_file
 
-from videobert_cli.core.features.backbones import Backbone, load_backbone
-from videobert_cli.core.features.efficientnet import embedded_weights_path
+from videobert_cli.core.features.backbones.efficientnet import embedded_weights_path
+from videobert_cli.core.features.backbones.registry import Backbone, load_backbone
+from videobert_cli.core.features.backbones.s3d import S3D
+from videobert_cli.core.features.backbones.s3d_backbone import MEAN_RGB, STD_RGB
 from videobert_cli.core.features.extract import extract_features
 from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.s3d import S3D
-from videobert_cli.core.features.s3d_backbone import MEAN_RGB, STD_RGB
 from videobert_cli.core.video.clips import spread_frame_indices
 from videobert_cli.core.video.decoder_pool import DecoderPool, count_cores, count_decoders
 from videobert_cli.core.video.entries import Video

@@ -24,7 +24,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from videobert_cli.core.features.store import FeatureStore
+from videobert_cli.core.features.store.reader import FeatureStore
 
 _COMMAND = [sys.executable, "-m", "videobert_cli"]
 _NUM_DISTINCT = 50

@@ -3,9 +3,10 @@
     python benchmarks/s3d.py [--device cuda] [--batch 64] [--no-compile]
 
 The peer is torchvision's own module where it is installed (VIDEOBERT_TORCHVISION may name a directory that holds it),
-else the plain module in `core/features/s3d.py`, which is the same layers; the first line says which. Every way is
-tried in turn, round after round, so that a change in the machine's load meets all of them. The floor: 68.2 GFLOP a
-clip at the rate of this device's large matrix product, measured here too. Errors are against the peer in float32.
+else the plain module in `core/features/backbones/s3d.py`, which is the same layers; the first line says which. Every
+way is tried in turn, round after round, so that a change in the machine's load meets all of them. The floor: 68.2
+GFLOP a clip at the rate of this device's large matrix product, measured here too. Errors are against the peer in
+float32.
 """
 
 import argparse
@@ -24,9 +25,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from videobert_cli.core.features.s3d import S3D
-from videobert_cli.core.features.s3d_backbone import MEAN_RGB, STD_RGB
-from videobert_cli.core.features.s3d_folded import FoldedS3D
+from videobert_cli.core.features.backbones.s3d import S3D
+from videobert_cli.core.features.backbones.s3d_backbone import MEAN_RGB, STD_RGB
+from videobert_cli.core.features.backbones.s3d_folded import FoldedS3D
 from videobert_cli.runtime import keep_freed_memory
 
 NUM_FRAMES = 30
@@ -52,7 +53,7 @@ def peer_builder() -> tuple[Callable[[], nn.Module], str, object]:
     if importlib.util.find_spec("torchvision") is None:
         return (
             S3D,
-            "the plain module of core/features/s3d.py, torchvision's layers (torchvision is not here)",
+            "the plain module of core/features/backbones/s3d.py, torchvision's layers (torchvision is not here)",
             None,
         )
     library = declare_missing_operators()

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from extract import compute, decode, make_videos, measured, options_of
 
-from videobert_cli.core.features.backbones import Backbone, load_backbone
+from videobert_cli.core.features.backbones.registry import Backbone, load_backbone
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.video.frames import ClipBatch
 from videobert_cli.core.video.reader import VideoReader

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from videobert_cli.core.features.store import FeatureStore
+from videobert_cli.core.features.store.reader import FeatureStore
 
 
 @pytest.fixture

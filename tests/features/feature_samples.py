@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from videobert_cli.core.features.s3d import S3D
+from videobert_cli.core.features.backbones.s3d import S3D
 from videobert_cli.core.video.frames import ClipBatch
 
 

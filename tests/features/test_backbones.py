@@ -8,10 +8,14 @@ import torch
 from feature_samples import clip_batch
 from safetensors.torch import load_file, save_file
 
-from videobert_cli.core.features import weights
-from videobert_cli.core.features.arithmetic import fingerprint_difference
-from videobert_cli.core.features.backbones import load_backbone, load_backbone_directory, save_backbone
-from videobert_cli.core.features.efficientnet import embedded_weights_path
+from videobert_cli.core.features.backbones import weights
+from videobert_cli.core.features.backbones.arithmetic import fingerprint_difference
+from videobert_cli.core.features.backbones.efficientnet import embedded_weights_path
+from videobert_cli.core.features.backbones.registry import (
+    load_backbone,
+    load_backbone_directory,
+    save_backbone,
+)
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.errors import ArtifactError, InputError, MissingInputError, RecipeError
 

@@ -11,9 +11,9 @@ import torch
 from executable import shell
 
 from videobert_cli.core.features import plugins
-from videobert_cli.core.features.backbones import load_backbone
+from videobert_cli.core.features.backbones.registry import load_backbone
 from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.store import FeatureStore
+from videobert_cli.core.features.store.reader import FeatureStore
 from videobert_cli.errors import InputError, RecipeError
 
 ROOT = Path(__file__).parents[2]

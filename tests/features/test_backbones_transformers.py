@@ -13,11 +13,15 @@ from feature_samples import clip_batch
 from safetensors.torch import load_file, save_file
 from transformers_samples import NUM_FRAMES, PROCESSORS, SIZE, make_model, published_class
 
-from videobert_cli.core.features.backbones import load_backbone, load_backbone_directory, save_backbone
-from videobert_cli.core.features.device import TensorBackbone
+from videobert_cli.core.features.backbones.registry import (
+    load_backbone,
+    load_backbone_directory,
+    save_backbone,
+)
+from videobert_cli.core.features.backbones.transformers_processor import read_preprocessing
+from videobert_cli.core.features.backbones.transformers_weights import find_directory
+from videobert_cli.core.features.line.device import TensorBackbone
 from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.transformers_processor import read_preprocessing
-from videobert_cli.core.features.transformers_weights import find_directory
 from videobert_cli.errors import ArtifactError, InputError, MissingInputError, RecipeError, VideoBERTError
 
 CPU = torch.device("cpu")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from videobert_cli.core.features.batches import Batch, Packer
-from videobert_cli.core.features.device import DeviceQueue, TensorBackbone
+from videobert_cli.core.features.line.batches import Batch, Packer
+from videobert_cli.core.features.line.device import DeviceQueue, TensorBackbone
 from videobert_cli.core.video.decoder_pool import PoolEvent
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest, VideoSummary
 from videobert_cli.core.video.reader import LentBatch
@@ -238,7 +238,7 @@ def test_memory_that_runs_out_names_the_setting() -> None:
 def test_shipped_backbones_give_the_same_bytes_by_tensors_and_by_batches() -> None:
     from feature_samples import clip_batch
 
-    from videobert_cli.core.features.backbones import load_backbone
+    from videobert_cli.core.features.backbones.registry import load_backbone
     from videobert_cli.core.features.options import ExtractOptions
 
     backbone = load_backbone(ExtractOptions(image_num_frames=2), device=CPU)

@@ -8,7 +8,7 @@ import torch
 from feature_samples import clip_batch
 from torch import nn
 
-from videobert_cli.core.features.clip_runner import ClipRunner
+from videobert_cli.core.features.backbones.clip_runner import ClipRunner
 
 CPU = torch.device("cpu")
 

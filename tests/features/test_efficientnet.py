@@ -6,8 +6,8 @@ import torch
 from efficientnet_lite_pytorch import EfficientNet
 from feature_samples import clip_batch
 
-from videobert_cli.core.features.backbones import load_backbone
-from videobert_cli.core.features.efficientnet import embedded_weights_path
+from videobert_cli.core.features.backbones.efficientnet import embedded_weights_path
+from videobert_cli.core.features.backbones.registry import load_backbone
 from videobert_cli.core.features.options import ExtractOptions
 
 CPU = torch.device("cpu")

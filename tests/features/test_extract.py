@@ -18,13 +18,13 @@ import torch
 from feature_samples import moving_frames
 
 from videobert_cli import artifacts
-from videobert_cli.core.features.backbones import load_backbone
-from videobert_cli.core.features.collect import features_of_video
+from videobert_cli.core.features.backbones.registry import load_backbone
 from videobert_cli.core.features.extract import ExtractProgress, extract_features
+from videobert_cli.core.features.line.collect import features_of_video
 from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.quarantine import read_quarantine
-from videobert_cli.core.features.store import FeatureStore
-from videobert_cli.core.features.store_check import verify_store
+from videobert_cli.core.features.store.check import verify_store
+from videobert_cli.core.features.store.quarantine import read_quarantine
+from videobert_cli.core.features.store.reader import FeatureStore
 from videobert_cli.core.video.manifest import Video
 from videobert_cli.core.video.options import ReaderOptions
 from videobert_cli.core.video.reader import VideoReader
@@ -289,7 +289,7 @@ def test_a_disk_that_fills_up_ends_it_with_the_store_s_own_error(videos, tmp_pat
     def full(*_: object, **__: object) -> None:
         raise ResourceError("cannot write: No space left on device", at="there", fix="free some")
 
-    monkeypatch.setattr("videobert_cli.core.features.store_writer.FeatureStoreWriter.add", full)
+    monkeypatch.setattr("videobert_cli.core.features.store.writer.FeatureStoreWriter.add", full)
     with pytest.raises(ResourceError, match="No space left"):
         run(videos, tmp_path / "store")
 

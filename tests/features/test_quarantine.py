@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from videobert_cli.core.features.quarantine import (
+from videobert_cli.core.features.store.quarantine import (
     QUARANTINE_NAME,
     Quarantine,
     quarantine_paths,

@@ -7,11 +7,16 @@ from feature_samples import clip_batch
 from safetensors.torch import save_file
 from torch import nn
 
-from videobert_cli.core.features.backbones import load_backbone
+from videobert_cli.core.features.backbones.registry import load_backbone
+from videobert_cli.core.features.backbones.s3d import S3D
+from videobert_cli.core.features.backbones.s3d_backbone import MEAN_RGB, STD_RGB
+from videobert_cli.core.features.backbones.s3d_layers import (
+    NeighbourPool,
+    Pool,
+    TemporalConv,
+    rectify_after_pools,
+)
 from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.s3d import S3D
-from videobert_cli.core.features.s3d_backbone import MEAN_RGB, STD_RGB
-from videobert_cli.core.features.s3d_layers import NeighbourPool, Pool, TemporalConv, rectify_after_pools
 from videobert_cli.errors import InputError, RecipeError
 
 CPU = torch.device("cpu")

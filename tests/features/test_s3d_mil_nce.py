@@ -6,9 +6,9 @@ import torch
 from feature_samples import clip_batch
 from safetensors.torch import save_file
 
-from videobert_cli.core.features.backbones import load_backbone
+from videobert_cli.core.features.backbones.registry import load_backbone
+from videobert_cli.core.features.backbones.s3d_mil_nce import FoldedMilNce, MilNceParameters
 from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.s3d_mil_nce import FoldedMilNce, MilNceParameters
 from videobert_cli.errors import InputError, RecipeError
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videobert_cli.core.features.sharding import Shard
+from videobert_cli.core.features.line.sharding import Shard
 from videobert_cli.core.video.entries import Video
 from videobert_cli.errors import UsageError
 

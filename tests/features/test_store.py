@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videobert_cli import artifacts
-from videobert_cli.core.features import store_writer
-from videobert_cli.core.features.quarantine import QUARANTINE_NAME, read_quarantine
-from videobert_cli.core.features.store import FeatureStore
-from videobert_cli.core.features.store_check import verify_store
-from videobert_cli.core.features.store_writer import FeatureStoreWriter
+from videobert_cli.core.features.store import writer as store_writer
+from videobert_cli.core.features.store.check import verify_store
+from videobert_cli.core.features.store.quarantine import QUARANTINE_NAME, read_quarantine
+from videobert_cli.core.features.store.reader import FeatureStore
+from videobert_cli.core.features.store.writer import FeatureStoreWriter
 from videobert_cli.errors import ArtifactError, StaleStageError
 
 DIM = 8

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from videobert_cli.core.features.s3d_mil_nce import DIMS, FoldedMilNce, MilNceParameters
+from videobert_cli.core.features.backbones.s3d_mil_nce import DIMS, FoldedMilNce, MilNceParameters
 
 _PEER = Path(os.environ.get("VIDEOBERT_S3DG", "")) / "s3dg.py"
 

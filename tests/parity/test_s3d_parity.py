@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from videobert_cli.core.features.s3d import S3D
-from videobert_cli.core.features.s3d_folded import FoldedS3D
+from videobert_cli.core.features.backbones.s3d import S3D
+from videobert_cli.core.features.backbones.s3d_folded import FoldedS3D
 
 _SCRIPT = Path(__file__).parent / "torchvision_s3d.py"
 

@@ -21,9 +21,9 @@ from safetensors.torch import load_file, save_file
 from test_s3d_parity import torchvision_place
 from transformers_samples import IMAGE_MODELS, SIZE, VIDEO_MODELS, make_model
 
-from videobert_cli.core.features.backbones import load_backbone
+from videobert_cli.core.features.backbones.registry import load_backbone
+from videobert_cli.core.features.backbones.transformers_processor import read_preprocessing
 from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.transformers_processor import read_preprocessing
 from videobert_cli.core.video.frames import ClipBatch
 from videobert_cli.core.video.options import ReaderOptions
 from videobert_cli.core.video.reader import VideoReader

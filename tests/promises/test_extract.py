@@ -38,9 +38,7 @@ def content_hash(store: Path) -> str:
 
 def stored_ids(folder: Path, store: str) -> set[str]:
     """The ids that the store holds, as another process finds them."""
-    code = (
-        "import sys; from pathlib import Path; from videobert_cli.core.features.store import FeatureStore\n"
-    )
+    code = "import sys; from pathlib import Path; from videobert_cli.core.features.store.reader import FeatureStore\n"
     code += "print(*FeatureStore.open(Path(sys.argv[1])).ids())"
     done = subprocess.run(
         [sys.executable, "-c", code, store], cwd=folder, capture_output=True, text=True, check=True
@@ -95,7 +93,7 @@ def test_p2_kill_9_never_loses_what_was_acknowledged(folder: Path, num_kills: in
 def test_p11_whoever_verifies_meanwhile_sees_no_half_file(folder: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from videobert_cli.core.features.store_check import verify_store\n"
+        "from videobert_cli.core.features.store.check import verify_store\n"
         "store, count = Path(sys.argv[1]), 0\n"
         "while not Path(sys.argv[2]).exists():\n"
         "    if (store / 'store.json').exists():\n"

@@ -110,7 +110,7 @@ def stored_ids(run: ZooRun) -> list[str]:
     """What the Python API reads in the store, in a process of its own."""
     program = (
         "import json, sys; from pathlib import Path\n"
-        "from videobert_cli.core.features.store import FeatureStore\n"
+        "from videobert_cli.core.features.store.reader import FeatureStore\n"
         "print(json.dumps(FeatureStore.open(Path(sys.argv[1])).ids()))"
     )
     done = subprocess.run(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from videobert_cli.artifacts import read_manifest, seal, verify
-from videobert_cli.core.features.backbones import load_backbone
+from videobert_cli.core.features.backbones.registry import load_backbone
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.options import ModelOptions

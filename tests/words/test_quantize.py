@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from videobert_cli.artifacts import read_manifest
-from videobert_cli.core.features.store import FeatureStore
-from videobert_cli.core.features.store_writer import FeatureStoreWriter
+from videobert_cli.core.features.store.reader import FeatureStore
+from videobert_cli.core.features.store.writer import FeatureStoreWriter
 from videobert_cli.core.words.codebook import Codebook, fit_codebook
 from videobert_cli.core.words.options import QuantizeOptions
 from videobert_cli.core.words.quantize import assign_words, clip_geometry, quantize_features

@@ -15,8 +15,8 @@ from videobert_cli.errors import UsageError
 from videobert_cli.runtime import launched_rank
 
 if TYPE_CHECKING:
+    from videobert_cli.core.features.line.sharding import Shard
     from videobert_cli.core.features.options import ExtractOptions
-    from videobert_cli.core.features.sharding import Shard
     from videobert_cli.pipeline.extraction import ExtractEnd
 
 HELP = """Videos become features: one vector for each clip of 30 frames.
@@ -179,7 +179,7 @@ def _shard_of_process(text: str | None) -> "Shard | None":
     rank = launched_rank()
     if text is None and (rank is None or rank.num_ranks == 1):
         return None
-    from videobert_cli.core.features.sharding import Shard
+    from videobert_cli.core.features.line.sharding import Shard
 
     named = Shard(index=0, num_shards=1) if text is None else Shard.parse(text)
     return named if rank is None else named.split(index=rank.index, num_parts=rank.num_ranks)

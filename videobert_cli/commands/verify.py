@@ -59,7 +59,7 @@ def _line(artifact: Path) -> str:
         manifest = read_manifest(artifact)
     except ArtifactError:
         # Only a store may be without: it is being written, perhaps since it was checked a moment ago.
-        from videobert_cli.core.features.store import locate_items, read_description
+        from videobert_cli.core.features.store.reader import locate_items, read_description
 
         kind = read_description(artifact).get("kind", "features")
         return f"ok  {kind:<10} being written  {len(locate_items(artifact)):,} videos  {artifact}"
@@ -87,6 +87,6 @@ def _check(artifact: Path, *, is_deep: bool) -> list[Damage]:
     """Compare files with the manifest, and where it is asked for every item of a feature store with its own hash."""
     if not (artifact / _STORE_NAME).is_file():
         return verify(artifact)
-    from videobert_cli.core.features.store_check import verify_store
+    from videobert_cli.core.features.store.check import verify_store
 
     return verify_store(artifact, depth="items" if is_deep else "files")

@@ -14,11 +14,11 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from videobert_cli.artifacts import discard, is_finished, read_manifest
-from videobert_cli.core.features.export import ExportReport, ExportSource, Form, export_store
-from videobert_cli.core.features.kept_words import KIND as KEPT_WORDS
-from videobert_cli.core.features.kept_words import KeptWords
-from videobert_cli.core.features.store import FeatureStore, read_description
-from videobert_cli.core.features.store_format import STORE_NAME
+from videobert_cli.core.features.store.export import ExportReport, ExportSource, Form, export_store
+from videobert_cli.core.features.store.format import STORE_NAME
+from videobert_cli.core.features.store.kept_words import KIND as KEPT_WORDS
+from videobert_cli.core.features.store.kept_words import KeptWords
+from videobert_cli.core.features.store.reader import FeatureStore, read_description
 from videobert_cli.core.words.table import KIND as WORDS
 from videobert_cli.core.words.table import WordTable
 from videobert_cli.errors import ArtifactError, LockedError, UsageError

@@ -5,8 +5,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal
 
+from videobert_cli.core.features.line.sharding import Shard
 from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.sharding import Shard
 from videobert_cli.core.video.manifest import videos_from_files
 from videobert_cli.errors import MissingInputError
 from videobert_cli.pipeline.extract_shard import extract_files_shard

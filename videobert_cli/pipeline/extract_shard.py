@@ -1,9 +1,9 @@
 """One shard of an extraction: its videos into the store that all shards fill, which the last one seals."""
 
-from videobert_cli.core.features.quarantine import read_quarantine
-from videobert_cli.core.features.sharding import Shard
-from videobert_cli.core.features.store import locate_items
-from videobert_cli.core.features.store_writer import FeatureStoreWriter
+from videobert_cli.core.features.line.sharding import Shard
+from videobert_cli.core.features.store.quarantine import read_quarantine
+from videobert_cli.core.features.store.reader import locate_items
+from videobert_cli.core.features.store.writer import FeatureStoreWriter
 from videobert_cli.pipeline.execute import finished_result
 from videobert_cli.pipeline.extract_stage import STAGE, extract_job, require_videos
 from videobert_cli.pipeline.extraction import ExtractEnd, ExtractJob, extract_reported

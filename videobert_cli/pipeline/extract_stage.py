@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from videobert_cli.artifacts import hash_file
-from videobert_cli.core.features.quarantine import read_quarantine
-from videobert_cli.core.features.store import locate_items
+from videobert_cli.core.features.store.quarantine import read_quarantine
+from videobert_cli.core.features.store.reader import locate_items
 from videobert_cli.errors import InputError
 from videobert_cli.pipeline.extraction import ExtractJob, extract_reported
 from videobert_cli.pipeline.imported import imported_inputs, take_imported

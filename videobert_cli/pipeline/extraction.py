@@ -15,11 +15,11 @@ from videobert_cli.core.features.extract import (
     ExtractReport,
     extract_features,
 )
-from videobert_cli.core.features.item_writer import OpenWriter, open_features
+from videobert_cli.core.features.line.sharding import Shard
 from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.quarantine import QUARANTINE_NAME, read_quarantine
-from videobert_cli.core.features.sharding import Shard
-from videobert_cli.core.features.store import locate_items
+from videobert_cli.core.features.store.item_writer import OpenWriter, open_features
+from videobert_cli.core.features.store.quarantine import QUARANTINE_NAME, read_quarantine
+from videobert_cli.core.features.store.reader import locate_items
 from videobert_cli.core.video.entries import Video
 from videobert_cli.errors import InputError
 from videobert_cli.pipeline.reporter import Reporter

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from videobert_cli.core.features.import_npy import ImportReport, import_npy
-from videobert_cli.core.features.quarantine import QUARANTINE_NAME
+from videobert_cli.core.features.store.import_npy import ImportReport, import_npy
+from videobert_cli.core.features.store.quarantine import QUARANTINE_NAME
 from videobert_cli.errors import MissingInputError
 from videobert_cli.pipeline.locks import lock_alone
 from videobert_cli.pipeline.reporter import Reporter

@@ -1,7 +1,7 @@
 """The extract stage where features were made elsewhere (`extract.features`): nothing is computed, all is matched."""
 
 from videobert_cli.artifacts import hash_json, read_manifest
-from videobert_cli.core.features.matching import MatchedFeatures
+from videobert_cli.core.features.store.matching import MatchedFeatures
 from videobert_cli.errors import InputError
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import StageReport

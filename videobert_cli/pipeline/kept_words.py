@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from videobert_cli.artifacts import is_finished, publish_directory, read_manifest, require_intact
-from videobert_cli.core.features.item_writer import OpenWriter, open_features
-from videobert_cli.core.features.kept_words import KeptWords, WordKeeping
 from videobert_cli.core.features.options import ExtractOptions
+from videobert_cli.core.features.store.item_writer import OpenWriter, open_features
+from videobert_cli.core.features.store.kept_words import KeptWords, WordKeeping
 from videobert_cli.core.words.codebook import Codebook
 from videobert_cli.core.words.quantize import clip_geometry, require_same_features
 from videobert_cli.core.words.table import WordTable
@@ -35,7 +35,7 @@ class Place:
 
 
 class CodebookWords:
-    """A codebook as extraction sees it (`core.features.kept_words.WordAssigner`)."""
+    """A codebook as extraction sees it (`core.features.store.kept_words.WordAssigner`)."""
 
     def __init__(self, directory: Path, *, device: torch.device) -> None:
         # The descent decides ties in float64, which Apple's GPUs do not have.

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from videobert_cli.artifacts import MANIFEST_NAME
-from videobert_cli.core.features.backbones import load_backbone
+from videobert_cli.core.features.backbones.registry import load_backbone
 from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.store import locate_items
+from videobert_cli.core.features.store.reader import locate_items
 from videobert_cli.core.video.manifest import Video
 from videobert_cli.core.video.reader import ClipBatch, VideoReader, VideoSummary
 from videobert_cli.errors import InputError, VideoBERTError, VideoError

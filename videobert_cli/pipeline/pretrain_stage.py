@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from videobert_cli.artifacts import hash_file, hash_json, read_manifest
-from videobert_cli.core.features.backbones import Backbone, load_backbone
-from videobert_cli.core.features.imported import ImportedBackbone
+from videobert_cli.core.features.backbones.imported import ImportedBackbone
+from videobert_cli.core.features.backbones.registry import Backbone, load_backbone
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.reports.model_card import model_card
 from videobert_cli.core.sequences.dataset import Document

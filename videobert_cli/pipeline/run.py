@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 
 from videobert_cli.artifacts import hash_json, is_finished, read_manifest, sweep
-from videobert_cli.core.features.matching import MatchedFeatures
-from videobert_cli.core.features.store import FeatureStore
+from videobert_cli.core.features.store.matching import MatchedFeatures
+from videobert_cli.core.features.store.reader import FeatureStore
 from videobert_cli.core.sequences.labelled import LabelledWords, labelled_words
 from videobert_cli.core.text.transcripts import Transcripts, read_transcripts
 from videobert_cli.core.video.manifest import Split, Text, Video, read_texts, read_videos

@@ -1,6 +1,6 @@
 """Videos become features: what the store lacks is decoded, computed and stored, and every finished video is safe.
 
-An engine does the work: `engine_local` on this machine, `engine_ray` on a fleet of them.
+An engine does the work: `line.engine_local` on this machine, `line.engine_ray` on a fleet of them.
 """
 
 import time
@@ -11,17 +11,22 @@ from typing import Literal, Protocol
 
 import torch
 
-from videobert_cli.core.features.backbones import Backbone, load_backbone
-from videobert_cli.core.features.booking import Booking
-from videobert_cli.core.features.engine_local import LocalEngine
-from videobert_cli.core.features.engine_ray import RayEngine
-from videobert_cli.core.features.extract_report import ExtractProgress, ExtractReport, ItemReport, Outcome
-from videobert_cli.core.features.item_writer import ItemWriter, OpenWriter, open_features
+from videobert_cli.core.features.backbones.registry import Backbone, load_backbone
+from videobert_cli.core.features.line.booking import Booking
+from videobert_cli.core.features.line.engine_local import LocalEngine
+from videobert_cli.core.features.line.engine_ray import RayEngine
+from videobert_cli.core.features.line.extract_report import (
+    ExtractProgress,
+    ExtractReport,
+    ItemReport,
+    Outcome,
+)
+from videobert_cli.core.features.line.rates import ExtractRates, Stopwatch
+from videobert_cli.core.features.line.sharding import Shard
 from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.quarantine import MAIN_WORKER
-from videobert_cli.core.features.rates import ExtractRates, Stopwatch
-from videobert_cli.core.features.sharding import Shard
-from videobert_cli.core.features.source import source_fingerprint
+from videobert_cli.core.features.store.item_writer import ItemWriter, OpenWriter, open_features
+from videobert_cli.core.features.store.quarantine import MAIN_WORKER
+from videobert_cli.core.features.store.source import source_fingerprint
 from videobert_cli.core.video.entries import Video
 from videobert_cli.errors import StaleStageError
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from videobert_cli.artifacts import read_manifest
-from videobert_cli.core.features.backbones import Backbone
-from videobert_cli.core.features.collect import features_of_video
-from videobert_cli.core.features.imported import ImportedBackbone
+from videobert_cli.core.features.backbones.imported import ImportedBackbone
+from videobert_cli.core.features.backbones.registry import Backbone
+from videobert_cli.core.features.line.collect import features_of_video
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining

@@ -18,8 +18,8 @@ from videobert_cli.artifacts import (
     seal,
     verify,
 )
-from videobert_cli.core.features.backbones import Backbone, load_backbone_directory, save_backbone
-from videobert_cli.core.features.imported import read_imported
+from videobert_cli.core.features.backbones.imported import read_imported
+from videobert_cli.core.features.backbones.registry import Backbone, load_backbone_directory, save_backbone
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from videobert_cli.core.features.backbones import Backbone
-from videobert_cli.core.features.batches import Batch
+from videobert_cli.core.features.backbones.registry import Backbone
+from videobert_cli.core.features.line.batches import Batch
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest
 from videobert_cli.errors import ResourceError
 

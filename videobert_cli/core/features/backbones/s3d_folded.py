@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from videobert_cli.core.features.s3d import S3D, ConvNormRelu, InceptionBlock, SeparableConv
-from videobert_cli.core.features.s3d_layers import (
+from videobert_cli.core.features.backbones.s3d import S3D, ConvNormRelu, InceptionBlock, SeparableConv
+from videobert_cli.core.features.backbones.s3d_layers import (
     Block,
     FoldedWeights,
     Pointwise,

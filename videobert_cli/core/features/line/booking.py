@@ -5,10 +5,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from videobert_cli.core.features.extract_report import ExtractProgress, ItemReport, Outcome
-from videobert_cli.core.features.item_writer import ItemWriter
-from videobert_cli.core.features.source import source_fingerprint
-from videobert_cli.core.features.store_thread import EndedVideo
+from videobert_cli.core.features.line.extract_report import ExtractProgress, ItemReport, Outcome
+from videobert_cli.core.features.line.store_thread import EndedVideo
+from videobert_cli.core.features.store.item_writer import ItemWriter
+from videobert_cli.core.features.store.source import source_fingerprint
 from videobert_cli.core.video.frames import VideoSummary
 from videobert_cli.errors import VideoError
 

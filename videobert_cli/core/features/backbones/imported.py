@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from videobert_cli.core.features.backbones import OPTIONS_NAME
+from videobert_cli.core.features.backbones.registry import OPTIONS_NAME
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest
 from videobert_cli.errors import ArtifactError, InputError
@@ -39,7 +39,7 @@ def is_imported(fingerprint: Mapping[str, Any]) -> bool:
 
 
 class ImportedBackbone:
-    """Stands where a model directory wants its backbone (`core.features.backbones.Backbone`), and computes nothing."""
+    """Stands where a model directory wants its backbone (`registry.Backbone`), and computes nothing."""
 
     def __init__(self, fingerprint: Mapping[str, Any], *, dim: int, at: str = "") -> None:
         self.name = str(fingerprint["backbone"])

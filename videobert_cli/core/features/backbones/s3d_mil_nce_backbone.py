@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from videobert_cli.core.features.arithmetic import describe_extraction, pick_dtype
-from videobert_cli.core.features.clip_runner import run_on_device
+from videobert_cli.core.features.backbones.arithmetic import describe_extraction, pick_dtype
+from videobert_cli.core.features.backbones.clip_runner import run_on_device
+from videobert_cli.core.features.backbones.s3d_mil_nce import DIMS, FoldedMilNce, Layer, MilNceParameters
+from videobert_cli.core.features.backbones.weights import hash_weights, load_strictly
 from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.s3d_mil_nce import DIMS, FoldedMilNce, Layer, MilNceParameters
-from videobert_cli.core.features.weights import hash_weights, load_strictly
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest
 from videobert_cli.errors import RecipeError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from videobert_cli import artifacts
-from videobert_cli.core.features.store_format import (
+from videobert_cli.core.features.store.format import (
     FORMAT_VERSION,
     KIND,
     SHARDS_NAME,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from videobert_cli.core.features.transformers_families import read_object
+from videobert_cli.core.features.backbones.transformers_families import read_object
 from videobert_cli.errors import InputError, MissingInputError
 
 PROCESSOR_NAME = "preprocessor_config.json"

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from videobert_cli.core.features.backbones import Backbone
-from videobert_cli.core.features.device import enough_memory
+from videobert_cli.core.features.backbones.registry import Backbone
+from videobert_cli.core.features.line.device import enough_memory
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.video.decoder_pool import portioned
 from videobert_cli.core.video.frames import VideoSummary

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from videobert_cli import artifacts
-from videobert_cli.core.features.store import (
+from videobert_cli.core.features.store.format import KIND, Location, read_index, read_rows, read_spool_item
+from videobert_cli.core.features.store.reader import (
     hash_items,
     index_paths,
     locate_items,
@@ -13,7 +14,6 @@ from videobert_cli.core.features.store import (
     spool_paths,
     store_facts,
 )
-from videobert_cli.core.features.store_format import KIND, Location, read_index, read_rows, read_spool_item
 from videobert_cli.errors import ArtifactError
 
 Depth = Literal["files", "items"]

@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from videobert_cli import artifacts
-from videobert_cli.core.features.efficientnet import EfficientNetBackbone, embedded_weights_path
+from videobert_cli.core.features.backbones.efficientnet import EfficientNetBackbone, embedded_weights_path
+from videobert_cli.core.features.backbones.s3d_backbone import S3DBackbone
+from videobert_cli.core.features.backbones.s3d_mil_nce_backbone import LAYERS, MilNceBackbone
+from videobert_cli.core.features.backbones.weights import download_kinetics400, publish_weights, read_weights
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.features.plugins import BUILT_IN, TRANSFORMERS_PREFIX, load_plug_in
-from videobert_cli.core.features.s3d_backbone import S3DBackbone
-from videobert_cli.core.features.s3d_mil_nce_backbone import LAYERS, MilNceBackbone
-from videobert_cli.core.features.weights import download_kinetics400, publish_weights, read_weights
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest
 from videobert_cli.errors import ArtifactError, InputError, RecipeError
 
@@ -74,7 +74,7 @@ def load_backbone(
         RecipeError: The backbone knows no weights of that name, or cannot take such clips.
     """
     if options.backbone.startswith(TRANSFORMERS_PREFIX):
-        from videobert_cli.core.features.transformers_backbone import load_transformers
+        from videobert_cli.core.features.backbones.transformers_backbone import load_transformers
 
         held = directory / TRANSFORMERS_NAME if directory else None
         return load_transformers(options, device=device, directory=held)

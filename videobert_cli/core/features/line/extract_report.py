@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from videobert_cli.core.features.rates import ExtractRates
+from videobert_cli.core.features.line.rates import ExtractRates
 
 Outcome = Literal["done", "kept", "failed"]
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 import torch
 
-from videobert_cli.core.features.backbones import Backbone
-from videobert_cli.core.features.batches import Packer, Work
-from videobert_cli.core.features.booking import Booking
-from videobert_cli.core.features.collect import FeatureCollector
-from videobert_cli.core.features.device import DeviceQueue, Pending
+from videobert_cli.core.features.backbones.registry import Backbone
+from videobert_cli.core.features.line.batches import Packer, Work
+from videobert_cli.core.features.line.booking import Booking
+from videobert_cli.core.features.line.collect import FeatureCollector
+from videobert_cli.core.features.line.device import DeviceQueue, Pending
+from videobert_cli.core.features.line.rates import ExtractRates, Stopwatch
+from videobert_cli.core.features.line.store_thread import EndedVideo, StoreThread
 from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.rates import ExtractRates, Stopwatch
-from videobert_cli.core.features.store_thread import EndedVideo, StoreThread
 from videobert_cli.core.video.decoder_pool import DecoderPool, count_decoders
 from videobert_cli.core.video.entries import Video
 

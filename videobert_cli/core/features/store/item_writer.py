@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from videobert_cli.core.features.quarantine import FailedItem
-from videobert_cli.core.features.store_format import Item
-from videobert_cli.core.features.store_writer import FeatureStoreWriter
+from videobert_cli.core.features.store.format import Item
+from videobert_cli.core.features.store.quarantine import FailedItem
+from videobert_cli.core.features.store.writer import FeatureStoreWriter
 
 
 class ItemWriter(Protocol):

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from videobert_cli.core.features.store import FeatureStore
-from videobert_cli.core.features.store_format import StoredFeatures
+from videobert_cli.core.features.store.format import StoredFeatures
+from videobert_cli.core.features.store.reader import FeatureStore
 
 
 class MatchedFeatures:

@@ -11,18 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videobert_cli import artifacts
-from videobert_cli.core.features.arithmetic import fingerprint_difference
-from videobert_cli.core.features.quarantine import MAIN_WORKER, QUARANTINE_NAME, FailedItem, Quarantine
-from videobert_cli.core.features.source import source_num_bytes
-from videobert_cli.core.features.store import (
-    hash_items,
-    index_paths,
-    locate_items,
-    read_description,
-    spool_paths,
-    store_facts,
-)
-from videobert_cli.core.features.store_format import (
+from videobert_cli.core.features.backbones.arithmetic import fingerprint_difference
+from videobert_cli.core.features.store.format import (
     FORMAT_VERSION,
     KIND,
     SHARDS_NAME,
@@ -39,6 +29,16 @@ from videobert_cli.core.features.store_format import (
     spool_bytes,
     spool_name,
 )
+from videobert_cli.core.features.store.quarantine import MAIN_WORKER, QUARANTINE_NAME, FailedItem, Quarantine
+from videobert_cli.core.features.store.reader import (
+    hash_items,
+    index_paths,
+    locate_items,
+    read_description,
+    spool_paths,
+    store_facts,
+)
+from videobert_cli.core.features.store.source import source_num_bytes
 from videobert_cli.errors import StaleStageError
 
 SHARD_NUM_BYTES = 256_000_000
@@ -76,7 +76,7 @@ class FeatureStoreWriter:
     ) -> "FeatureStoreWriter":
         """Open the store at `directory`, or start one. A sealed store stays sealed until something is added.
 
-        `kind` and `dtype` are those of the rows: features in float16, or `kept_words` (`core.features.kept_words`).
+        `kind` and `dtype` are those of the rows: features in float16, or `kept_words` (`store.kept_words`).
 
         Raises:
             StaleStageError: The store there was made with other settings; the difference is shown.

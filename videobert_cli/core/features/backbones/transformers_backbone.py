@@ -14,20 +14,24 @@ import torch
 from torch import Tensor, nn
 
 from videobert_cli import artifacts
-from videobert_cli.core.features.arithmetic import describe_extraction, pick_dtype
-from videobert_cli.core.features.clip_runner import ClipRunner
-from videobert_cli.core.features.geometry import Geometry
-from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.plugins import TRANSFORMERS_PREFIX
-from videobert_cli.core.features.pooling import pool_clips
-from videobert_cli.core.features.transformers_families import CONFIG_NAME, ModelConfig, read_config
-from videobert_cli.core.features.transformers_processor import (
+from videobert_cli.core.features.backbones.arithmetic import describe_extraction, pick_dtype
+from videobert_cli.core.features.backbones.clip_runner import ClipRunner
+from videobert_cli.core.features.backbones.geometry import Geometry
+from videobert_cli.core.features.backbones.pooling import pool_clips
+from videobert_cli.core.features.backbones.transformers_families import CONFIG_NAME, ModelConfig, read_config
+from videobert_cli.core.features.backbones.transformers_processor import (
     PROCESSOR_NAME,
     Preprocessing,
     read_preprocessing,
 )
-from videobert_cli.core.features.transformers_weights import WEIGHTS_NAME, build_network, find_directory
-from videobert_cli.core.features.weights import hash_weights, publish_weights
+from videobert_cli.core.features.backbones.transformers_weights import (
+    WEIGHTS_NAME,
+    build_network,
+    find_directory,
+)
+from videobert_cli.core.features.backbones.weights import hash_weights, publish_weights
+from videobert_cli.core.features.options import ExtractOptions
+from videobert_cli.core.features.plugins import TRANSFORMERS_PREFIX
 from videobert_cli.core.video.clips import spread_frame_indices
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest
 from videobert_cli.errors import InputError, RecipeError

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from videobert_cli.core.features.batches import Ending
-from videobert_cli.core.features.collect import FeatureCollector
+from videobert_cli.core.features.line.batches import Ending
+from videobert_cli.core.features.line.collect import FeatureCollector
 from videobert_cli.core.video.entries import Video
 
 # Videos whose features wait in memory for the disk.

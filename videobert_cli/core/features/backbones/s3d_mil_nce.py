@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from videobert_cli.core.features.s3d import BLOCKS_3, BLOCKS_4, BLOCKS_5
-from videobert_cli.core.features.s3d_layers import (
+from videobert_cli.core.features.backbones.s3d import BLOCKS_3, BLOCKS_4, BLOCKS_5
+from videobert_cli.core.features.backbones.s3d_layers import (
     Block,
     FoldedWeights,
     Pointwise,

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from videobert_cli.core.features.export import INDEX_NAME
-from videobert_cli.core.features.imported import imported_fingerprint
-from videobert_cli.core.features.quarantine import printable
-from videobert_cli.core.features.source import source_fingerprint
-from videobert_cli.core.features.store import read_description
-from videobert_cli.core.features.store_format import STORE_NAME
-from videobert_cli.core.features.store_writer import FeatureStoreWriter
+from videobert_cli.core.features.backbones.imported import imported_fingerprint
+from videobert_cli.core.features.store.export import INDEX_NAME
+from videobert_cli.core.features.store.format import STORE_NAME
+from videobert_cli.core.features.store.quarantine import printable
+from videobert_cli.core.features.store.reader import read_description
+from videobert_cli.core.features.store.source import source_fingerprint
+from videobert_cli.core.features.store.writer import FeatureStoreWriter
 from videobert_cli.errors import InputError, StaleStageError, VideoError
 
 _STAGE = "import"

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from videobert_cli.core.features.backbones import load_backbone
+from videobert_cli.core.features.backbones.registry import load_backbone
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.video.decoder_pool import portioned
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest, VideoSummary

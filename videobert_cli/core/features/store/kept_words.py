@@ -15,10 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from videobert_cli.core.features.quarantine import FailedItem
-from videobert_cli.core.features.store import FeatureStore, read_description
-from videobert_cli.core.features.store_format import Item
-from videobert_cli.core.features.store_writer import FeatureStoreWriter
+from videobert_cli.core.features.store.format import Item
+from videobert_cli.core.features.store.quarantine import FailedItem
+from videobert_cli.core.features.store.reader import FeatureStore, read_description
+from videobert_cli.core.features.store.writer import FeatureStoreWriter
 from videobert_cli.errors import ArtifactError, StaleStageError
 
 KIND = "kept_words"

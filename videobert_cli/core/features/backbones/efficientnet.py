@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from videobert_cli.core.features.arithmetic import describe_extraction, pick_dtype
+from videobert_cli.core.features.backbones.arithmetic import describe_extraction, pick_dtype
+from videobert_cli.core.features.backbones.pooling import pool_clips
+from videobert_cli.core.features.backbones.weights import hash_weights, load_strictly
 from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.pooling import pool_clips
-from videobert_cli.core.features.weights import hash_weights, load_strictly
 from videobert_cli.core.video.clips import spread_frame_indices
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest
 

@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from videobert_cli.core.features.backbones import Backbone
-from videobert_cli.core.features.batches import Ending
-from videobert_cli.core.features.booking import Booking
-from videobert_cli.core.features.collect import FeatureCollector
-from videobert_cli.core.features.engine_ray_work import Extractor, Row, clips_in_a_row, decode, ending_of
+from videobert_cli.core.features.backbones.registry import Backbone
+from videobert_cli.core.features.line.batches import Ending
+from videobert_cli.core.features.line.booking import Booking
+from videobert_cli.core.features.line.collect import FeatureCollector
+from videobert_cli.core.features.line.engine_ray_work import Extractor, Row, clips_in_a_row, decode, ending_of
+from videobert_cli.core.features.line.rates import ExtractRates, Stopwatch
+from videobert_cli.core.features.line.store_thread import EndedVideo
 from videobert_cli.core.features.options import ExtractOptions
-from videobert_cli.core.features.rates import ExtractRates, Stopwatch
-from videobert_cli.core.features.store_thread import EndedVideo
 from videobert_cli.core.video.decoder_pool import count_cores
 from videobert_cli.core.video.entries import Video
 from videobert_cli.errors import InputError, ResourceError

@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from videobert_cli.core.features.transformers_families import (
+from videobert_cli.core.features.backbones.transformers_families import (
     CONFIG_NAME,
     ModelConfig,
     first_line,
@@ -123,7 +123,7 @@ def build_network(model: ModelConfig, directory: Path) -> nn.Module:
 
 def _network_class(model: ModelConfig) -> Any:
     if model.family.model_class == "XClipVideo":
-        from videobert_cli.core.features.transformers_xclip import XClipVideo
+        from videobert_cli.core.features.backbones.transformers_xclip import XClipVideo
 
         return XClipVideo
     import transformers
