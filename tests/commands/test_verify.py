@@ -49,7 +49,7 @@ def test_all_damaged_files_are_named_also_in_json(invoke, artifact: Path) -> Non
 
 
 def test_what_a_killed_process_left_is_no_artifact(invoke, artifact: Path) -> None:
-    left = artifact.parent / ".trash-1-step-000002"
+    left = artifact.parent / ".trash-0123456789ab-step-000002"
     artifact.rename(left)
     (left / "a.bin").unlink()
     assert invoke("verify", artifact.parent).error_lines[0] == "error: there is no finished artifact here"
