@@ -134,3 +134,23 @@ def test_p33_a_model_of_another_codebook_is_refused(invoke, finished_run: Finish
     assert outcome.exit_code == 3
     assert "the model was trained with codebook " in outcome.error_lines[0]
     assert outcome.error_lines[1] == f"  at: {model}"
+
+
+def test_a_video_replaced_by_another_of_its_name_is_refused(invoke, finished_run, folder: Path) -> None:
+    (folder / "demo").unlink()
+    shutil.copytree(finished_run.folder / "demo", folder / "demo")
+    victim = Path("demo/videos/train-001.mp4")
+    os.utime(victim)
+    assert "nothing to do" in invoke("pretrain", "tiny.yaml").out
+    shutil.copy2("demo/videos/train-000.mp4", victim)
+    line = f"video {victim}: another file than its features were made from"
+    for command in ("extract", "evaluate"):
+        outcome = invoke(command, "tiny.yaml")
+        assert outcome.exit_code == 2
+        assert outcome.error_lines[1] == f"       {line}"
+        assert outcome.error_lines[2] == "  at: runs/tiny/extract"
+    assert (
+        f"stale: made from other settings or inputs ({line})" in invoke(command, "tiny.yaml", "--dry-run").out
+    )
+    victim.unlink()
+    assert invoke("evaluate", "tiny.yaml").exit_code == 0

@@ -35,6 +35,7 @@ class Stage:
     `settings` are the recipe's values that change what it makes, `inputs` the hashes of what it reads, `execute`
     makes it (going on where a killed process was), `needs` names the stages before it, `outputs` the artifacts that
     must be there for it to count as finished, and `is_complete` may say that there is more to do all the same.
+    `changed_items` has a line for each input that is remembered by itself, not in one hash of all, and has changed.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Stage:
     execute: Callable[[Run], StageReport]
     outputs: Callable[[Run], tuple[Path, ...]]
     is_complete: Callable[[Run], bool] = lambda _run: True
+    changed_items: Callable[[Run], tuple[str, ...]] = lambda _run: ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,7 @@ def stage_status(stage: Stage, run: Run) -> StageStatus:
     differences = (
         *difference(record.settings, stage.settings(run), origins=run.loaded.origins),
         *_input_differences(record.inputs, stage.inputs(run)),
-    )
+    ) or stage.changed_items(run)
     if differences:
         return StageStatus(state="stale", record=record, differences=differences)
     is_there = record.state == "finished" and all(path.exists() for path in stage.outputs(run))
