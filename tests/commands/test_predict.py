@@ -134,3 +134,13 @@ def test_captions_are_for_one_video(invoke, finished_run: FinishedRun, clips: Pa
     outcome = invoke("predict", clips, "--captions", "x.srt", "--model", finished_run.root)
     assert outcome.exit_code == 2
     assert outcome.error_lines[0] == "error: --captions is for one video, 2 were given"
+
+
+def test_captions_that_are_not_there_are_not_passed_over(invoke, finished_run, short_clip: Path) -> None:
+    outcome = invoke("predict", short_clip, "--captions", "none.srt", "--model", finished_run.root)
+    assert outcome.exit_code == 3
+    assert outcome.error_lines == [
+        "error: there is no such file",
+        "  at: --captions none.srt",
+        "  fix: check the name",
+    ]

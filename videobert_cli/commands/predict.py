@@ -62,6 +62,8 @@ def command(  # noqa: PLR0913 - one parameter a flag
             at="--captions",
             fix="put subtitles beside the videos",
         )
+    if captions is not None and not captions.is_file():
+        raise MissingInputError("there is no such file", at=f"--captions {captions}", fix="check the name")
     with console_and_stop(CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose)) as (console, stop):
         from videobert_cli.core.tasks.options import PredictOptions
         from videobert_cli.core.tasks.timeline import Predictor
