@@ -91,9 +91,32 @@ def test_no_upstream_refuses_what_lies_before(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="extract is not finished, and --no-upstream") as caught:
         _make(run, "pretrain", upstream=False)
     assert caught.value.fix == f"videobert extract {tmp_path / 'recipe.yaml'}"
-    assert _made(run) == {}
+    assert not run.paths.root.exists()
     _make(run, "quantize")
     assert not _make(make_run(tmp_path), "pretrain", upstream=False).was_finished
+
+
+def test_the_command_that_mends_it_has_the_overrides(tmp_path: Path) -> None:
+    run = make_run(tmp_path, f"run={tmp_path / 'a b'}", "seed=3")
+    with pytest.raises(MissingInputError) as missing:
+        _make(run, "quantize", upstream=False)
+    command = f"{tmp_path / 'recipe.yaml'} --set '{run.loaded.overrides[0]}' --set seed=3"
+    assert missing.value.fix == f"videobert extract {command}"
+    _make(run, "extract")
+    (run.directory("extract") / "stage.json").write_text('{"settings": {}, "inputs": {}, "state": "started"}')
+    with pytest.raises(StaleStageError) as stale:
+        _make(run, "quantize")
+    assert stale.value.fix.startswith(f"keep both: videobert quantize {command} --set run=OTHER_DIR; or ")
+
+
+def test_no_upstream_never_throws_away_what_it_may_not_make(tmp_path: Path) -> None:
+    _make(make_run(tmp_path), "pretrain")
+    other = make_run(tmp_path, "seed=1")
+    with pytest.raises(StaleStageError, match="extract was made from other settings"):
+        _make(other, "pretrain", upstream=False)
+    with pytest.raises(MissingInputError, match="extract is not finished, and --no-upstream"):
+        _make(other, "pretrain", upstream=False, overwrite=True)
+    assert _made(other) == dict.fromkeys(("extract", "pretrain", "quantize"), "0\n")
 
 
 def test_a_stop_between_stages_leaves_the_finished_ones(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def _classify(run: Run) -> TaskResult:
         raise InputError(
             "classify needs a fine-tuned model; this one is only pretrained",
             at=str(loaded.directory),
-            fix=f"videobert finetune {run.loaded.path}",
+            fix=run.loaded.command("finetune"),
         )
     classes = [loaded.model.config.id2label[number] for number in range(len(loaded.model.config.id2label))]
     segments = [

@@ -1,6 +1,7 @@
 """A recipe's file becomes a checked `Recipe`, or one error with all that is wrong with it."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,11 @@ class LoadedRecipe:
     path: Path
     overrides: tuple[str, ...]
     origins: Mapping[str, str]
+
+    def command(self, stage: str) -> str:
+        """Return the command that makes `stage` of this very recipe, overrides included, to be pasted into a shell."""
+        flags = [word for override in self.overrides for word in ("--set", override)]
+        return shlex.join(["videobert", stage, str(self.path), *flags])
 
 
 def load_recipe(path: Path, *, overrides: Sequence[str] = ()) -> LoadedRecipe:
