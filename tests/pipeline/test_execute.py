@@ -49,6 +49,11 @@ def test_missing_stages_are_made_and_finished_ones_are_not_made_again(tmp_path: 
     run = make_run(tmp_path)
     first = _make(run, "pretrain")
     assert (first.was_finished, first.num_failed) == (False, 2)
+    assert isinstance(run.reporter, News)
+    assert run.reporter.lines == [
+        "extract   is missing, it is made first",
+        "quantize  is missing, it is made first",
+    ]
     second = _make(make_run(tmp_path), "evaluate")
     assert not second.was_finished
     assert _made(run) == dict.fromkeys(("evaluate", "extract", "pretrain", "quantize"), "0\n")
@@ -126,3 +131,8 @@ def test_a_stop_between_stages_leaves_the_finished_ones(tmp_path: Path) -> None:
     with pytest.raises(InterruptedRunError, match="stopped by SIGTERM"):
         _make(run, "pretrain")
     assert set(_made(run)) == {"extract"}
+    (run.directory("extract") / "made.txt").unlink()
+    again = make_run(tmp_path)
+    _make(again, "quantize")
+    assert isinstance(again.reporter, News)
+    assert again.reporter.lines == ["extract   is not finished, it goes on first"]

@@ -70,6 +70,7 @@ def test_the_run_remembers_the_recipe_the_overrides_and_the_machine(tmp_path: Pa
     assert (run.paths.root / "overrides.txt").read_text() == "--set seed=5\n"
     recorded = json.loads((run.paths.root / "environment.json").read_text())
     assert recorded["seed"] == 5
+    assert recorded["time"].endswith(" UTC")
     assert recorded["packages"]["torch"]
 
 

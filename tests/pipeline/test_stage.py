@@ -21,6 +21,8 @@ def test_a_stage_is_missing_then_started_then_finished(tmp_path: Path) -> None:
     assert status.state == "finished"
     assert status.record is not None
     assert status.record.summary == report.summary
+    assert "20" <= status.record.started_at <= status.record.finished_at
+    assert status.record.finished_at.endswith(" UTC")
 
 
 def test_a_finished_stage_without_its_output_has_to_go_on(tmp_path: Path) -> None:

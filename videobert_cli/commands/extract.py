@@ -230,6 +230,7 @@ def _result(
 ) -> CommandResult:
     name = f"shard {shard.index}/{shard.num_shards}, " if shard else ""
     state = f"; {end.state}" if end.state else ""
+    nothing = "" if end.is_new or end.num_failed else "nothing to do, "
     # torchrun takes any code but 0 for a crash, and ends the other ranks.
     exit_code = 4 if end.num_failed and launched_rank() is None else 0
     return CommandResult(
@@ -238,5 +239,5 @@ def _result(
         run=run,
         metrics=end.facts,
         outputs={"features": str(outputs)},
-        lines=(f"extract: {name}{end.summary}{state} -> {outputs}",),
+        lines=(f"extract: {name}{nothing}{end.summary}{state} -> {outputs}",),
     )

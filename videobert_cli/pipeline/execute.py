@@ -19,6 +19,8 @@ from videobert_cli.pipeline.stage import (
 )
 from videobert_cli.pipeline.stages import STAGES
 
+_COMES_FIRST = {"missing": "is missing, it is made first", "started": "is not finished, it goes on first"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineResult:
@@ -107,6 +109,8 @@ def _make(stage: Stage, run: Run, *, overwrite: bool, command: str) -> PipelineR
         discard(run.directory(stage.name))
     if status.state == "finished" and status.record is not None:
         return _done_before(stage, run, status.record)
+    if stage.name != command and status.state in _COMES_FIRST:
+        run.reporter.line(f"{stage.name:<9} {_COMES_FIRST[status.state]}")
     started = time.monotonic()
     run.remember()
     begin(stage, run)

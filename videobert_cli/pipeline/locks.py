@@ -9,13 +9,13 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from videobert_cli.artifacts import publish_json
 from videobert_cli.errors import LockedError, ResourceError
+from videobert_cli.runtime import utc_time
 
 LOCK_NAME = ".lock"
 OWNER_NAME = ".owner.json"
@@ -118,8 +118,7 @@ def _locked(root: Path, *, owner: Path, what: str) -> LockedError:
 
 
 def _this_process() -> dict[str, str | int]:
-    started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": utc_time()}
 
 
 def _owner(path: Path) -> str:

@@ -14,6 +14,7 @@ from videobert_cli.artifacts import publish_json
 from videobert_cli.errors import ArtifactError, StaleStageError
 from videobert_cli.pipeline.run import Run
 from videobert_cli.recipe.snapshot import difference
+from videobert_cli.runtime import utc_time
 
 RECORD_NAME = "stage.json"
 State = Literal["missing", "started", "finished", "stale"]
@@ -50,7 +51,7 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class StageRecord:
-    """The content of `stage.json`."""
+    """The content of `stage.json`; the times are of the command that began (last) and of the one that finished it."""
 
     settings: Mapping[str, Any]
     inputs: Mapping[str, str]
@@ -58,6 +59,8 @@ class StageRecord:
     summary: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     num_failed: int = 0
+    started_at: str = ""
+    finished_at: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +110,15 @@ def stage_status(stage: Stage, run: Run) -> StageStatus:
 
 def begin(stage: Stage, run: Run) -> None:
     """Write down what the stage is about to be made from."""
-    _write(stage, run, StageRecord(settings=stage.settings(run), inputs=stage.inputs(run), state="started"))
+    record = StageRecord(
+        settings=stage.settings(run), inputs=stage.inputs(run), state="started", started_at=utc_time()
+    )
+    _write(stage, run, record)
 
 
 def finish(stage: Stage, run: Run, report: StageReport) -> None:
     """Write down that the stage is finished."""
+    begun = read_record(run.directory(stage.name))
     record = StageRecord(
         settings=stage.settings(run),
         inputs=stage.inputs(run),
@@ -119,6 +126,8 @@ def finish(stage: Stage, run: Run, report: StageReport) -> None:
         summary=report.summary,
         facts=report.facts,
         num_failed=report.num_failed,
+        started_at=begun.started_at if begun else "",
+        finished_at=utc_time(),
     )
     _write(stage, run, record)
 
