@@ -72,6 +72,28 @@ def test_the_plan_counts_what_is_there(invoke, here: Path, short_clip: Path) -> 
     assert snapshot(here) == before
 
 
+@pytest.mark.slow
+def test_the_plan_of_a_begun_extraction_counts_what_is_left(invoke, here: Path, short_clip: Path) -> None:
+    (here / "clips").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        (here / "clips" / name).write_bytes(short_clip.read_bytes())
+    (here / "clips" / "bad.mp4").write_bytes(b"no video")
+    (here / "recipe.yaml").write_text("run: runs/x\ndata: {videos: clips}\n")
+    assert invoke("extract", "recipe.yaml").exit_code == 4
+    (here / "clips" / "c.mp4").write_bytes(short_clip.read_bytes())
+    # As a killed extraction leaves it: items, and no manifest yet.
+    (here / "runs/x/extract/features/manifest.json").unlink()
+
+    def planned(*flags: str) -> int:
+        document = json.loads(invoke("extract", "recipe.yaml", "--dry-run", "--json", *flags).out)
+        return int(document["metrics"]["plan.extract.num_videos"])
+
+    assert (planned(), planned("--retry-failed")) == (1, 2)
+    (here / "clips" / "c.mp4").unlink()
+    plan = invoke("extract", "recipe.yaml", "--dry-run").out.splitlines()
+    assert "extract   started: would go on, no video is left to read" in plan
+
+
 def test_the_plan_of_a_finished_run(
     invoke, finished_run: FinishedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:

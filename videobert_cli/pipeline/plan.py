@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from videobert_cli.artifacts import MANIFEST_NAME
 from videobert_cli.core.features.backbones import load_backbone
 from videobert_cli.core.features.options import ExtractOptions
+from videobert_cli.core.features.quarantine import read_quarantine
 from videobert_cli.core.features.store import locate_items
 from videobert_cli.core.video.manifest import Video
 from videobert_cli.core.video.reader import ClipBatch, VideoReader, VideoSummary
@@ -57,7 +57,7 @@ def make_plan(run: Run, *, target: str) -> Plan:
         state, detail = _stage_line(stage, run, has_data=not needs, before=states)
         states[stage.name] = state
         if state != "finished" and not needs:
-            extra, numbers = _estimate(stage, run)
+            extra, numbers = _estimate(stage, run, state=state)
             detail, facts = f"{detail}{extra}", facts | numbers
         lines.append(f"{stage.name:<9} {state}{detail}")
     lines += [f"needs: {need}" for need in needs]
@@ -104,12 +104,12 @@ def _stage_line(stage: Stage, run: Run, *, has_data: bool, before: dict[str, str
     return status.state, words[status.state]
 
 
-def _estimate(stage: Stage, run: Run) -> tuple[str, dict[str, Any]]:
+def _estimate(stage: Stage, run: Run, *, state: str) -> tuple[str, dict[str, Any]]:
     """Return words and numbers for what the stage would cost; only extraction is measured, on a few videos."""
     if stage.name == "extract" and run.recipe.extract.features is not None:
         return f", features made elsewhere: {run.recipe.extract.features}", {}
     if stage.name == "extract":
-        return _extract_estimate(run)
+        return _extract_estimate(run, todo=run.videos if state == "stale" else _unfinished(run))
     if stage.name == "pretrain":
         loop = run.recipe.pretrain.loop
         return f", {loop.num_steps:,} steps of {loop.batch_num_sequences} sequences", {
@@ -126,8 +126,9 @@ def _estimate(stage: Stage, run: Run) -> tuple[str, dict[str, Any]]:
     return "", {}
 
 
-def _extract_estimate(run: Run) -> tuple[str, dict[str, Any]]:
-    todo = _unfinished(run)
+def _extract_estimate(run: Run, *, todo: Sequence[Video]) -> tuple[str, dict[str, Any]]:
+    if not todo:
+        return ", no video is left to read", {"plan.extract.num_videos": 0}
     try:
         sample = _measure(run, _spread(todo, num=_NUM_SAMPLED_VIDEOS))
     except InputError as error:
@@ -156,9 +157,10 @@ def _bytes_per_clip(options: ExtractOptions, *, dim: int) -> int:
 
 
 def _unfinished(run: Run) -> list[Video]:
-    if not (run.extracted / MANIFEST_NAME).is_file():
-        return run.videos
+    """Return the videos that extraction would read: those of an interrupted one are not counted again."""
     known = set(locate_items(run.extracted))
+    if run.on_failed == "keep":
+        known |= set(read_quarantine(run.extracted))
     return [video for video in run.videos if video.id not in known]
 
 
