@@ -84,18 +84,24 @@ class ShardTurn:
 
 @contextlib.contextmanager
 def _common_lock(root: Path, *, timeout_seconds: float) -> Iterator[None]:
+    lock = FileLock(root / LOCK_NAME, timeout=timeout_seconds)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / LOCK_NAME, timeout=timeout_seconds):
-            yield
+        lock.acquire()
     except Timeout as error:
         raise _locked(root, owner=root / OWNER_NAME, what="this run") from error
-    except PermissionError as error:
+    except (FileExistsError, NotADirectoryError):
+        raise  # the path itself is wrong, not the disk
+    except OSError as error:
         raise ResourceError(
             f"cannot write here: {error.strerror}",
             at=str(root),
             fix="use another directory: --set run=DIR, or --out DIR",
         ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _shards_at_work(root: Path) -> list[Path]:
