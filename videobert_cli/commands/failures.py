@@ -88,7 +88,8 @@ def _usage(error: TyperException, *, command: str, commands: Sequence[str]) -> F
     others = "" if command in commands else f" (commands: {', '.join(commands)})"
     return Failure(
         exit_code=CODE_USAGE,
-        what=what[:1].lower() + what[1:].replace("Input should be", "it should be"),
+        what=what[:1].lower()
+        + what[1:].replace("Input should be", "it should be").replace("Value error, ", ""),
         at="command line",
         fix=f"did you mean {meant}? {known} --help lists all" if meant else f"{known} --help{others}",
     )
