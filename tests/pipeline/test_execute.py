@@ -111,7 +111,8 @@ def test_the_command_that_mends_it_has_the_overrides(tmp_path: Path) -> None:
     (run.directory("extract") / "stage.json").write_text('{"settings": {}, "inputs": {}, "state": "started"}')
     with pytest.raises(StaleStageError) as stale:
         _make(run, "quantize")
-    assert stale.value.fix.startswith(f"keep both: videobert quantize {command} --set run=OTHER_DIR; or ")
+    command = f"videobert quantize {tmp_path / 'recipe.yaml'} --set seed=3 --set run=OTHER_DIR"
+    assert stale.value.fix.startswith(f"keep both: {command}; or ")
 
 
 def test_no_upstream_never_throws_away_what_it_may_not_make(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What has changed since is never silently used: settings, videos, bits on the disk."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -109,6 +110,20 @@ def test_p32_a_flipped_bit_is_found_and_not_used(
     assert used.exit_code == 3
     assert victim.name in " ".join(used.error_lines)
     assert not (run / removed / "model").exists()
+
+
+def test_p32_scores_that_were_changed_are_found(invoke, finished_run: FinishedRun, folder: Path) -> None:
+    assert invoke("verify", "runs/tiny").exit_code == 0
+    report = Path("runs/tiny/evaluate/report.json")
+    report.write_text(report.read_text().replace("0.", "1."))
+    outcome = invoke("verify", "runs/tiny")
+    assert outcome.exit_code == 3
+    assert str(report) in outcome.error_lines[0]
+    shutil.rmtree(report.parent)
+    assert invoke("evaluate", "tiny.yaml").exit_code == 0
+    sealed = json.loads((report.parent / "manifest.json").read_text())
+    ours = json.loads((finished_run.root / "evaluate" / "manifest.json").read_text())
+    assert sealed["content_hash"] == ours["content_hash"]
 
 
 def test_p4_a_torn_newest_checkpoint_is_skipped(invoke, finished_run: FinishedRun, folder: Path) -> None:

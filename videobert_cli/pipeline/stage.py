@@ -139,7 +139,7 @@ def stale_error(stage: Stage, run: Run, status: StageStatus, *, command: str) ->
     return StaleStageError(
         f"{stage.name} was made from other settings or inputs than the recipe now asks for\n{shown}",
         at=str(directory),
-        fix=f"keep both: {run.loaded.command(command)} --set run=OTHER_DIR; "
+        fix=f"keep both: {run.loaded.command(command, run='OTHER_DIR')}; "
         f"or make {stage.name} and what follows anew: the same command with --overwrite",
     )
 

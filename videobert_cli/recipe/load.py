@@ -36,9 +36,14 @@ class LoadedRecipe:
     overrides: tuple[str, ...]
     origins: Mapping[str, str]
 
-    def command(self, stage: str) -> str:
-        """Return the command that makes `stage` of this very recipe, overrides included, to be pasted into a shell."""
-        flags = [word for override in self.overrides for word in ("--set", override)]
+    def command(self, stage: str, *, run: str | None = None) -> str:
+        """Return the command that makes `stage` of this recipe, overrides included, as it is typed into a shell.
+
+        `run` is another run directory than the recipe's.
+        """
+        kept = [override for override in self.overrides if run is None or not override.startswith("run=")]
+        overrides = [*kept, f"run={run}"] if run else kept
+        flags = [word for override in overrides for word in ("--set", override)]
         return shlex.join(["videobert", stage, str(self.path), *flags])
 
 
