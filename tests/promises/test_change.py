@@ -112,6 +112,21 @@ def test_p32_a_flipped_bit_is_found_and_not_used(
     assert not (run / removed / "model").exists()
 
 
+def test_a_vocabulary_that_was_changed_in_its_directory_makes_it_stale(
+    invoke, finished_run: FinishedRun, folder: Path
+) -> None:
+    Path("words").mkdir()
+    shutil.copy(finished_run.root / "pretrain/model/vocab.txt", "words/vocab.txt")
+    flags = ("pretrain", "tiny.yaml", "--set", "pretrain.text.vocabulary=words")
+    assert invoke(*flags, "--overwrite").exit_code == 0
+    assert "nothing to do" in invoke(*flags).out
+    with Path("words/vocab.txt").open("a") as stream:
+        stream.write("brandnewword\n")
+    outcome = invoke(*flags)
+    assert outcome.exit_code == 2
+    assert outcome.error_lines[1].startswith("       input vocabulary: ")
+
+
 def test_p32_scores_that_were_changed_are_found(invoke, finished_run: FinishedRun, folder: Path) -> None:
     assert invoke("verify", "runs/tiny").exit_code == 0
     report = Path("runs/tiny/evaluate/report.json")
