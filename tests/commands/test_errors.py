@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from executable import shell
 
+from videobert_cli.errors import ArtifactError, CodebookMismatchError, InputError
+
 RECIPE = "run: runs/x\ndata:\n  videos: nowhere\npretran: {}\nseed: abc\n"
 
 
@@ -179,6 +181,26 @@ def test_errors_of_the_machine_have_their_codes(invoke, monkeypatch, error: Base
     assert outcome.exit_code == code
     assert json.loads(outcome.out)["status"] == ("interrupted" if code == 130 else "failed")
     assert [line.split(":")[0].strip() for line in outcome.error_lines] == ["error", "at", "fix"]
+
+
+@pytest.mark.parametrize(
+    ("error", "fix"),
+    [
+        (ArtifactError("damaged"), "videobert verify PATH"),
+        (CodebookMismatchError("others"), "one codebook"),
+        (InputError("wrong"), "mend what is named above"),
+    ],
+)
+def test_an_error_that_names_no_place_and_no_fix_still_has_three_lines(
+    invoke, monkeypatch, error: Exception, fix: str
+) -> None:
+    def fall(*_arguments: object, **_more: object) -> None:
+        raise error
+
+    monkeypatch.setattr("videobert_cli.commands.stage_command.load_with_flags", fall)
+    what, at, way_out = invoke("pretrain", "good.yaml").error_lines
+    assert (what, at) == (f"error: {error}", "  at: pretrain")
+    assert fix in way_out
 
 
 HOSTILE = {
