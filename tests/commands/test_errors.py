@@ -59,6 +59,7 @@ MISTAKES = [
     ("extract clip.mp4 --out o --backbone s4d", 2, "got the text 's4d' -> did you mean s3d?", "command line", "mend the lines above"),
     ("extract clip.mp4 --out o --set extract.reader.max_pixel=5", 2, "did you mean max_pixels?", "command line", "mend the --set"),
     ("extract clip.mp4 --out o --set seed=5", 2, "there is nothing that 'seed' could change", "--set", "extract.KEY"),
+    ("extract good.yaml --out o", 2, "with --out, extract takes videos and no recipe", "good.yaml", "without --out"),
     ("extract clip.mp4 --out o --dry-run", 2, "--dry-run means nothing beside --out", "command line", "drop --dry-run"),
     ("extract good.yaml --emit-slurm j.sh --shard 0/4", 2, "--shard means nothing beside --emit-slurm", "command line", "drop --shard"),
     ("extract good.yaml --emit-slurm j.sh --set extract.framez=1", 2, "extract.framez: unknown key", "good.yaml", "mend the --set"),

@@ -35,6 +35,27 @@ def test_p52_without_data_the_plan_says_what_is_needed_and_where_it_is(
     assert list(here.iterdir()) == []
 
 
+def test_the_plan_names_what_comes_from_the_network(invoke, here: Path) -> None:
+    def needed(*arguments: str) -> list[str]:
+        lines = invoke(*arguments, "--dry-run").out.splitlines()
+        return [line for line in lines if line.startswith("needs: ") and "from the network once" in line]
+
+    weights = "needs: extract.weights: kinetics400, from the network once, or a local path there"
+    bert = "bert-large-uncased, from the network once, or a local path there"
+    assert needed("extract", "howto100m") == [weights]
+    assert needed("pretrain", "howto100m") == [
+        weights,
+        f"needs: pretrain.text.vocabulary: {bert}",
+        f"needs: pretrain.model.init: {bert}",
+    ]
+    assert needed("evaluate", "demo") == []
+    (here / "bert").mkdir()
+    local = ("--set", "pretrain.model.init=bert", "--set", "pretrain.text.vocabulary=corpus")
+    assert needed("pretrain", "howto100m", *local, "--set", "extract.weights=none.pth") == []
+    [line] = needed("extract", "demo", "--set", "extract.backbone=transformers:openai/clip-vit-base-patch32")
+    assert line.startswith("needs: extract.backbone: openai/clip-vit-base-patch32, ")
+
+
 def test_the_plan_as_json(invoke, here: Path) -> None:
     document = json.loads(invoke("pretrain", "youcook2", "--dry-run", "--json").out)
     assert document["status"] == "planned"

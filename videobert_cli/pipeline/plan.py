@@ -3,12 +3,14 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from videobert_cli.core.features.backbones import load_backbone
 from videobert_cli.core.features.options import ExtractOptions
+from videobert_cli.core.features.plugins import TRANSFORMERS_PREFIX
 from videobert_cli.core.features.quarantine import read_quarantine
 from videobert_cli.core.features.store import locate_items
 from videobert_cli.core.video.manifest import Video
@@ -60,9 +62,28 @@ def make_plan(run: Run, *, target: str) -> Plan:
             extra, numbers = _estimate(stage, run, state=state)
             detail, facts = f"{detail}{extra}", facts | numbers
         lines.append(f"{stage.name:<9} {state}{detail}")
+    needs += _downloads(run, stages=[name for name, state in states.items() if state != "finished"])
     lines += [f"needs: {need}" for need in needs]
     lines.append("nothing was written (--dry-run)")
     return Plan(lines=tuple(lines), stages=states, facts=facts, needs=tuple(needs))
+
+
+def _downloads(run: Run, *, stages: Sequence[str]) -> list[str]:
+    """Return a line for each public model that these stages fetch, unless this machine has it already."""
+    extract, pretrain = run.recipe.extract, run.recipe.pretrain
+    hub_backbone = Path(extract.backbone.removeprefix(TRANSFORMERS_PREFIX))
+    named: list[tuple[str, str, object]] = [
+        ("extract", "extract.weights", extract.weights if extract.weights == "kinetics400" else None),
+        ("extract", "extract.backbone", hub_backbone if TRANSFORMERS_PREFIX in extract.backbone else None),
+        ("pretrain", "pretrain.text.vocabulary", pretrain.text.vocabulary),
+        ("pretrain", "pretrain.model.init", pretrain.model.init),
+    ]
+    fetched = [
+        (key, value)
+        for stage, key, value in named
+        if stage in stages and (value == "kinetics400" or (isinstance(value, Path) and not value.exists()))
+    ]
+    return [f"{key}: {value}, from the network once, or a local path there" for key, value in fetched]
 
 
 def _data_facts(run: Run) -> dict[str, Any]:
