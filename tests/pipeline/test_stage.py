@@ -1,5 +1,6 @@
 """A stage's record against the recipe: missing, started, finished, stale, and the words for it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +83,13 @@ def test_a_damaged_record_is_refused(tmp_path: Path, content: Any) -> None:
     with pytest.raises(ArtifactError, match="the stage's record cannot be read") as caught:
         read_record(tmp_path)
     assert str(tmp_path) in caught.value.fix
+
+
+def test_items_are_compared_one_by_one_only_where_nothing_else_would(tmp_path: Path) -> None:
+    stage = replace(make_stage("extract"), changed_items=lambda _run: ("video a: another file",))
+    run = make_run(tmp_path)
+    begin(stage, run)
+    assert stage_status(stage, run).state == "started"
+    finish(stage, run, stage.execute(run))
+    status = stage_status(stage, run)
+    assert (status.state, status.differences) == ("stale", ("video a: another file",))

@@ -36,7 +36,8 @@ class Stage:
     `settings` are the recipe's values that change what it makes, `inputs` the hashes of what it reads, `execute`
     makes it (going on where a killed process was), `needs` names the stages before it, `outputs` the artifacts that
     must be there for it to count as finished, and `is_complete` may say that there is more to do all the same.
-    `changed_items` has a line for each input that is remembered by itself, not in one hash of all, and has changed.
+    `changed_items` has a line for each input that is remembered by itself, not in one hash of all, and has changed; it
+    is asked of finished stages alone: one that goes on compares what it goes on with.
     """
 
     name: str
@@ -99,7 +100,9 @@ def stage_status(stage: Stage, run: Run) -> StageStatus:
     differences = (
         *difference(record.settings, stage.settings(run), origins=run.loaded.origins),
         *_input_differences(record.inputs, stage.inputs(run)),
-    ) or stage.changed_items(run)
+    )
+    if not differences and record.state == "finished":
+        differences = stage.changed_items(run)
     if differences:
         return StageStatus(state="stale", record=record, differences=differences)
     is_there = record.state == "finished" and all(path.exists() for path in stage.outputs(run))
