@@ -77,7 +77,10 @@ def test_other_inputs_make_it_stale(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"state": "finished"}', "\xff"])
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", '{"state": "finished"}', '{"settings": [], "inputs": 3, "state": "finished"}', "\xff"],
+)
 def test_a_damaged_record_is_refused(tmp_path: Path, content: Any) -> None:
     (tmp_path / "stage.json").write_text(content, encoding="latin-1")
     with pytest.raises(ArtifactError, match="the stage's record cannot be read") as caught:

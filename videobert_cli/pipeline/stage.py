@@ -81,7 +81,10 @@ def read_record(directory: Path) -> StageRecord | None:
     """
     path = directory / RECORD_NAME
     try:
-        return StageRecord(**json.loads(path.read_text()))
+        record = StageRecord(**json.loads(path.read_text()))
+        if not (isinstance(record.settings, dict) and isinstance(record.inputs, dict)):
+            raise TypeError("settings and inputs are not keys with values")
+        return record
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:
