@@ -348,14 +348,22 @@ def test_discard_takes_files_folders_links_and_nothing(tmp_path):
 
 
 def test_sweep_takes_what_a_killed_process_left_and_nothing_else(tmp_path):
-    (tmp_path / ".tmp-1-model" / "deep").mkdir(parents=True)
-    (tmp_path / ".trash-2-model").mkdir()
-    for name in (".tmp-3-a.json", ".trash-4-a.json", "a.json", ".lock", "tmp-5"):
+    (tmp_path / ".tmp-0123456789ab-model" / "deep").mkdir(parents=True)
+    (tmp_path / ".trash-0123456789ab-model").mkdir()
+    for name in (".tmp-00000000000f-a.json", ".trash-00000000000f-a.json", "a.json", ".lock", "tmp-5"):
         (tmp_path / name).write_text("x")
-    (tmp_path / ".tmp-6").symlink_to(tmp_path / "a.json")
+    (tmp_path / ".tmp-00000000000e-line\nbreak").symlink_to(tmp_path / "a.json")
     artifacts.sweep(tmp_path)
     artifacts.sweep(tmp_path / "nowhere")
     assert names(tmp_path) == [".lock", "a.json", "tmp-5"]
+
+
+def test_sweep_leaves_what_others_have_called_temporary_or_trash(tmp_path):
+    theirs = [".tmp-thesis", ".trash-1000", ".tmp-1-a", ".tmp-0123456789ab", ".trash-0123456789AB-a"]
+    for name in theirs:
+        (tmp_path / name).mkdir()
+    artifacts.sweep(tmp_path)
+    assert names(tmp_path) == sorted(theirs)
 
 
 KILLED = """

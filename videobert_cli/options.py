@@ -1,8 +1,10 @@
 """The base of every section of a recipe: frozen, strict, and silent about nothing."""
 
+import os
+from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 
 class Options(BaseModel):
@@ -14,6 +16,12 @@ class Options(BaseModel):
     model_config = ConfigDict(
         frozen=True, strict=True, extra="forbid", validate_default=True, protected_namespaces=()
     )
+
+    @field_validator("*")
+    @classmethod
+    def _expand_home(cls, value: Any) -> Any:
+        """Read `~/videos` as a shell does: else a run would fill a folder called `~`."""
+        return Path(os.path.expanduser(value)) if isinstance(value, Path) else value  # noqa: PTH111 - never raises
 
     def settings(self) -> dict[str, Any]:
         """Return the section as plain JSON values, every default explicit: what a stage records of itself."""

@@ -11,6 +11,7 @@ import platform
 import signal
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,8 +125,9 @@ def derive_seed(*parts: int | str) -> int:
 
 
 def environment(*, seed: int, device: str) -> dict[str, Any]:
-    """Return what a run remembers of the machine: versions, hardware, git commit, command line."""
+    """Return what a run remembers of the machine: versions, hardware, git commit, command line, time."""
     return {
+        "time": utc_time(),
         "argv": sys.argv,
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -136,6 +138,11 @@ def environment(*, seed: int, device: str) -> dict[str, Any]:
         "device": device,
         "seed": seed,
     }
+
+
+def utc_time() -> str:
+    """Return the time as people read it, `2026-11-25 10:04:49 UTC`, for what never enters a hash."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def package_version() -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from executable import shell
 
+from videobert_cli.errors import ArtifactError, CodebookMismatchError, InputError
+
 RECIPE = "run: runs/x\ndata:\n  videos: nowhere\npretran: {}\nseed: abc\n"
 
 
@@ -29,6 +31,10 @@ MISTAKES = [
     ("pretrain good.yaml --seed x", 2, "invalid value for '--seed'", "command line", "pretrain --help"),
     ("pretrain good.yaml --seed=-1", 2, "invalid value for '--seed'", "command line", "pretrain --help"),
     ("pretrain --json", 2, "missing argument 'RECIPE'", "command line", "pretrain --help"),
+    ("pretrain good.yaml --seed 99999999999", 2, "invalid value for '--seed'", "command line", "pretrain --help"),
+    ("export store out --to pt", 2, "invalid value for '--to': 'pt' is not one of 'npy', 'hdf5'", "command line", "export --help"),
+    ("pretrain good.yaml --set a.b.c=1", 2, "a.b.c: unknown key -> legal keys at the top: run, seed, data", "good.yaml", "--set"),
+    ("pretrain good.yaml --set evaluate.tasks.0=x", 2, "unknown key -> evaluate.tasks is a value, not a section", "good.yaml", "--set"),
     ("pretrain good.yaml -q -v", 2, "-q and -v cannot both be given", "command line", "drop one"),
     ("pretrain dmo", 2, "there is no recipe 'dmo'", "dmo", "did you mean demo?"),
     ("pretrain god.yaml", 2, "there is no recipe 'god.yaml'", "god.yaml", "did you mean good.yaml?"),
@@ -53,6 +59,7 @@ MISTAKES = [
     ("extract clip.mp4 --out o --backbone s4d", 2, "got the text 's4d' -> did you mean s3d?", "command line", "mend the lines above"),
     ("extract clip.mp4 --out o --set extract.reader.max_pixel=5", 2, "did you mean max_pixels?", "command line", "mend the --set"),
     ("extract clip.mp4 --out o --set seed=5", 2, "there is nothing that 'seed' could change", "--set", "extract.KEY"),
+    ("extract good.yaml --out o", 2, "with --out, extract takes videos and no recipe", "good.yaml", "without --out"),
     ("extract clip.mp4 --out o --dry-run", 2, "--dry-run means nothing beside --out", "command line", "drop --dry-run"),
     ("extract good.yaml --emit-slurm j.sh --shard 0/4", 2, "--shard means nothing beside --emit-slurm", "command line", "drop --shard"),
     ("extract good.yaml --emit-slurm j.sh --set extract.framez=1", 2, "extract.framez: unknown key", "good.yaml", "mend the --set"),
@@ -175,6 +182,26 @@ def test_errors_of_the_machine_have_their_codes(invoke, monkeypatch, error: Base
     assert outcome.exit_code == code
     assert json.loads(outcome.out)["status"] == ("interrupted" if code == 130 else "failed")
     assert [line.split(":")[0].strip() for line in outcome.error_lines] == ["error", "at", "fix"]
+
+
+@pytest.mark.parametrize(
+    ("error", "fix"),
+    [
+        (ArtifactError("damaged"), "videobert verify PATH"),
+        (CodebookMismatchError("others"), "one codebook"),
+        (InputError("wrong"), "mend what is named above"),
+    ],
+)
+def test_an_error_that_names_no_place_and_no_fix_still_has_three_lines(
+    invoke, monkeypatch, error: Exception, fix: str
+) -> None:
+    def fall(*_arguments: object, **_more: object) -> None:
+        raise error
+
+    monkeypatch.setattr("videobert_cli.commands.stage_command.load_with_flags", fall)
+    what, at, way_out = invoke("pretrain", "good.yaml").error_lines
+    assert (what, at) == (f"error: {error}", "  at: pretrain")
+    assert fix in way_out
 
 
 HOSTILE = {

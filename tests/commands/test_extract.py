@@ -37,6 +37,7 @@ def test_a_folder_becomes_a_store_and_a_second_run_changes_nothing(
     before = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
     second = invoke("extract", clips, "--out", store, "--json")
     assert json.loads(second.out)["status"] == "nothing-to-do"
+    assert "nothing to do, 2 videos, 4 clips" in invoke("extract", clips, "--out", store).out
     after = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
     assert {path for path in before | after if before.get(path) != after.get(path)} == set()
     assert len(FeatureStore.open(store).ids()) == 2

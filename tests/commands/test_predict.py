@@ -153,3 +153,51 @@ def test_captions_are_for_one_video(invoke, finished_run: FinishedRun, clips: Pa
     outcome = invoke("predict", clips, "--captions", "x.srt", "--model", finished_run.root)
     assert outcome.exit_code == 2
     assert outcome.error_lines[0] == "error: --captions is for one video, 2 were given"
+
+
+def test_captions_that_are_not_there_are_not_passed_over(invoke, finished_run, short_clip: Path) -> None:
+    outcome = invoke("predict", short_clip, "--captions", "none.srt", "--model", finished_run.root)
+    assert outcome.exit_code == 3
+    assert outcome.error_lines == [
+        "error: there is no such file",
+        "  at: --captions none.srt",
+        "  fix: check the name",
+    ]
+
+
+def test_a_recipe_gives_its_model_and_its_section(
+    invoke, finished_run, short_clip, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VIDEOBERT_MODEL", "nowhere")
+    text = finished_run.recipe.read_text().replace("run: runs/tiny", f"run: {finished_run.root}")
+    Path("mine.yaml").write_text(f"{text}predict: {{inputs: [{short_clip}], top: 1, segment_seconds: 1.5}}\n")
+    for arguments in (("mine.yaml",), ("mine.yaml", short_clip)):
+        outcome = invoke("predict", *arguments, "--json")
+        assert outcome.exit_code == 0, outcome.err
+        outputs = json.loads(outcome.out)["outputs"]
+        assert outputs["models"] == [
+            str(finished_run.root / stage / "model") for stage in ("pretrain", "finetune")
+        ]
+        [timeline] = outputs["timelines"]
+        assert timeline["video"] == str(short_clip)
+        assert [segment["start_seconds"] for segment in timeline["segments"]] == [0.0, 1.5]
+        assert {len(segment["answers"]["verb"]) for segment in timeline["segments"]} == {1}
+    [timeline] = json.loads(invoke("predict", "mine.yaml", "--top", "2", "--json").out)["outputs"][
+        "timelines"
+    ]
+    assert len(timeline["segments"][0]["answers"]["verb"]) == 2
+
+
+def test_a_recipe_without_a_model_or_videos_says_what_to_do(invoke, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("run: runs/x\ndata: {videos: v}\n")
+    outcome = invoke("predict", "mine.yaml")
+    assert outcome.exit_code == 3
+    assert outcome.error_lines == [
+        "error: there is no finished model in this run",
+        "  at: runs/x",
+        "  fix: videobert pretrain mine.yaml",
+    ]
+    assert invoke("predict", "mine.yaml", "other.yaml").error_lines[0] == "error: predict takes one recipe"
+    assert "there is no recipe 'none.yaml'" in invoke("predict", "none.yaml").error_lines[0]

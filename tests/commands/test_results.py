@@ -1,6 +1,7 @@
 """The one document of --json, and tables of scores for people."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -46,3 +47,10 @@ def test_classification_alone_begins_with_its_head() -> None:
     names = ("accuracy", "accuracy.chance", "accuracy.most_frequent", "macro_f1", "top5", "num_segments")
     lines = score_lines({f"classify.{name}": 1 for name in names})
     assert lines[0] == "classification, 1 segments"
+
+
+def test_p1_a_second_demo_says_that_there_is_nothing_to_do(invoke, tmp_path: Path) -> None:
+    flags = ("demo", tmp_path / "demo", "--train", "1", "--validation", "0", "--test", "0")
+    first, second = invoke(*flags), invoke(*flags)
+    assert first.out.startswith("demo: 1 videos, ")
+    assert second.out == first.out.replace("demo: ", "demo: nothing to do, ")

@@ -49,6 +49,11 @@ def test_missing_stages_are_made_and_finished_ones_are_not_made_again(tmp_path: 
     run = make_run(tmp_path)
     first = _make(run, "pretrain")
     assert (first.was_finished, first.num_failed) == (False, 2)
+    assert isinstance(run.reporter, News)
+    assert run.reporter.lines == [
+        "extract   is missing, it is made first",
+        "quantize  is missing, it is made first",
+    ]
     second = _make(make_run(tmp_path), "evaluate")
     assert not second.was_finished
     assert _made(run) == dict.fromkeys(("evaluate", "extract", "pretrain", "quantize"), "0\n")
@@ -91,9 +96,33 @@ def test_no_upstream_refuses_what_lies_before(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="extract is not finished, and --no-upstream") as caught:
         _make(run, "pretrain", upstream=False)
     assert caught.value.fix == f"videobert extract {tmp_path / 'recipe.yaml'}"
-    assert _made(run) == {}
+    assert not run.paths.root.exists()
     _make(run, "quantize")
     assert not _make(make_run(tmp_path), "pretrain", upstream=False).was_finished
+
+
+def test_the_command_that_mends_it_has_the_overrides(tmp_path: Path) -> None:
+    run = make_run(tmp_path, f"run={tmp_path / 'a b'}", "seed=3")
+    with pytest.raises(MissingInputError) as missing:
+        _make(run, "quantize", upstream=False)
+    command = f"{tmp_path / 'recipe.yaml'} --set '{run.loaded.overrides[0]}' --set seed=3"
+    assert missing.value.fix == f"videobert extract {command}"
+    _make(run, "extract")
+    (run.directory("extract") / "stage.json").write_text('{"settings": {}, "inputs": {}, "state": "started"}')
+    with pytest.raises(StaleStageError) as stale:
+        _make(run, "quantize")
+    command = f"videobert quantize {tmp_path / 'recipe.yaml'} --set seed=3 --set run=OTHER_DIR"
+    assert stale.value.fix.startswith(f"keep both: {command}; or ")
+
+
+def test_no_upstream_never_throws_away_what_it_may_not_make(tmp_path: Path) -> None:
+    _make(make_run(tmp_path), "pretrain")
+    other = make_run(tmp_path, "seed=1")
+    with pytest.raises(StaleStageError, match="extract was made from other settings"):
+        _make(other, "pretrain", upstream=False)
+    with pytest.raises(MissingInputError, match="extract is not finished, and --no-upstream"):
+        _make(other, "pretrain", upstream=False, overwrite=True)
+    assert _made(other) == dict.fromkeys(("extract", "pretrain", "quantize"), "0\n")
 
 
 def test_a_stop_between_stages_leaves_the_finished_ones(tmp_path: Path) -> None:
@@ -103,3 +132,8 @@ def test_a_stop_between_stages_leaves_the_finished_ones(tmp_path: Path) -> None:
     with pytest.raises(InterruptedRunError, match="stopped by SIGTERM"):
         _make(run, "pretrain")
     assert set(_made(run)) == {"extract"}
+    (run.directory("extract") / "made.txt").unlink()
+    again = make_run(tmp_path)
+    _make(again, "quantize")
+    assert isinstance(again.reporter, News)
+    assert again.reporter.lines == ["extract   is not finished, it goes on first"]

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import Timeout
 
-from videobert_cli.errors import LockedError
+from videobert_cli.errors import LockedError, ResourceError
 from videobert_cli.pipeline import locks
 from videobert_cli.pipeline.locks import ShardTurn, lock_alone
 
@@ -52,3 +53,25 @@ def test_p20_a_killed_shard_does_not_hold_its_lock(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -9
     with ShardTurn(tmp_path, worker="shard-0-of-2") as turn, turn.end() as is_last:
         assert is_last
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a place where no folder can be made")
+def test_a_place_where_no_folder_can_be_made_is_a_resource_error() -> None:
+    with pytest.raises(ResourceError, match="cannot write here: ") as caught:
+        lock_alone(Path("/proc/nowhere/run")).__enter__()
+    assert caught.value.at == "/proc/nowhere/run"
+    assert "--set run=DIR" in caught.value.fix
+
+
+def test_a_file_in_the_place_of_the_folder_is_no_lack_of_space(tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    with pytest.raises(FileExistsError):
+        lock_alone(tmp_path / "run").__enter__()
+
+
+def test_an_error_of_the_work_is_not_taken_for_one_of_the_lock(tmp_path: Path) -> None:
+    for error in (PermissionError(13, "Permission denied", "elsewhere"), Timeout("elsewhere")):
+        with pytest.raises(type(error), match="elsewhere"), lock_alone(tmp_path / "run"):
+            raise error
+    with lock_alone(tmp_path / "run"):
+        pass

@@ -35,6 +35,27 @@ def test_p52_without_data_the_plan_says_what_is_needed_and_where_it_is(
     assert list(here.iterdir()) == []
 
 
+def test_the_plan_names_what_comes_from_the_network(invoke, here: Path) -> None:
+    def needed(*arguments: str) -> list[str]:
+        lines = invoke(*arguments, "--dry-run").out.splitlines()
+        return [line for line in lines if line.startswith("needs: ") and "from the network once" in line]
+
+    weights = "needs: extract.weights: kinetics400, from the network once, or a local path there"
+    bert = "bert-large-uncased, from the network once, or a local path there"
+    assert needed("extract", "howto100m") == [weights]
+    assert needed("pretrain", "howto100m") == [
+        weights,
+        f"needs: pretrain.text.vocabulary: {bert}",
+        f"needs: pretrain.model.init: {bert}",
+    ]
+    assert needed("evaluate", "demo") == []
+    (here / "bert").mkdir()
+    local = ("--set", "pretrain.model.init=bert", "--set", "pretrain.text.vocabulary=corpus")
+    assert needed("pretrain", "howto100m", *local, "--set", "extract.weights=none.pth") == []
+    [line] = needed("extract", "demo", "--set", "extract.backbone=transformers:openai/clip-vit-base-patch32")
+    assert line.startswith("needs: extract.backbone: openai/clip-vit-base-patch32, ")
+
+
 def test_the_plan_as_json(invoke, here: Path) -> None:
     document = json.loads(invoke("pretrain", "youcook2", "--dry-run", "--json").out)
     assert document["status"] == "planned"
@@ -70,6 +91,28 @@ def test_the_plan_counts_what_is_there(invoke, here: Path, short_clip: Path) -> 
     assert document["metrics"]["plan.extract.num_clips"] == 4
     assert document["metrics"]["plan.extract.num_bytes"] == 4 * 2560 * 2
     assert snapshot(here) == before
+
+
+@pytest.mark.slow
+def test_the_plan_of_a_begun_extraction_counts_what_is_left(invoke, here: Path, short_clip: Path) -> None:
+    (here / "clips").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        (here / "clips" / name).write_bytes(short_clip.read_bytes())
+    (here / "clips" / "bad.mp4").write_bytes(b"no video")
+    (here / "recipe.yaml").write_text("run: runs/x\ndata: {videos: clips}\n")
+    assert invoke("extract", "recipe.yaml").exit_code == 4
+    (here / "clips" / "c.mp4").write_bytes(short_clip.read_bytes())
+    # As a killed extraction leaves it: items, and no manifest yet.
+    (here / "runs/x/extract/features/manifest.json").unlink()
+
+    def planned(*flags: str) -> int:
+        document = json.loads(invoke("extract", "recipe.yaml", "--dry-run", "--json", *flags).out)
+        return int(document["metrics"]["plan.extract.num_videos"])
+
+    assert (planned(), planned("--retry-failed")) == (1, 2)
+    (here / "clips" / "c.mp4").unlink()
+    plan = invoke("extract", "recipe.yaml", "--dry-run").out.splitlines()
+    assert "extract   started: would go on, no video is left to read" in plan
 
 
 def test_the_plan_of_a_finished_run(

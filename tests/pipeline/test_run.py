@@ -50,11 +50,14 @@ def test_p20_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    leftovers = [tmp_path / "run" / ".tmp-1-x", tmp_path / "run" / "extract" / ".tmp-2-stage.json"]
+    leftovers = [
+        tmp_path / "run" / ".tmp-0123456789ab-x",
+        tmp_path / "run" / "extract" / ".tmp-0123456789ac-stage.json",
+    ]
     for path in leftovers:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    (tmp_path / "run" / ".trash-3-pretrain" / "model").mkdir(parents=True)
+    (tmp_path / "run" / ".trash-0123456789ad-pretrain" / "model").mkdir(parents=True)
     with run.open():
         assert sorted(path.name for path in run.paths.root.iterdir()) == [".lock", ".owner.json", "extract"]
         assert list((run.paths.root / "extract").iterdir()) == []
@@ -69,6 +72,7 @@ def test_the_run_remembers_the_recipe_the_overrides_and_the_machine(tmp_path: Pa
     assert (run.paths.root / "overrides.txt").read_text() == "--set seed=5\n"
     recorded = json.loads((run.paths.root / "environment.json").read_text())
     assert recorded["seed"] == 5
+    assert recorded["time"].endswith(" UTC")
     assert recorded["packages"]["torch"]
 
 

@@ -1,5 +1,6 @@
 """A stage's record against the recipe: missing, started, finished, stale, and the words for it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ def test_a_stage_is_missing_then_started_then_finished(tmp_path: Path) -> None:
     assert status.state == "finished"
     assert status.record is not None
     assert status.record.summary == report.summary
+    assert "20" <= status.record.started_at <= status.record.finished_at
+    assert status.record.finished_at.endswith(" UTC")
 
 
 def test_a_finished_stage_without_its_output_has_to_go_on(tmp_path: Path) -> None:
@@ -74,9 +77,22 @@ def test_other_inputs_make_it_stale(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"state": "finished"}', "\xff"])
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", '{"state": "finished"}', '{"settings": [], "inputs": 3, "state": "finished"}', "\xff"],
+)
 def test_a_damaged_record_is_refused(tmp_path: Path, content: Any) -> None:
     (tmp_path / "stage.json").write_text(content, encoding="latin-1")
     with pytest.raises(ArtifactError, match="the stage's record cannot be read") as caught:
         read_record(tmp_path)
     assert str(tmp_path) in caught.value.fix
+
+
+def test_items_are_compared_one_by_one_only_where_nothing_else_would(tmp_path: Path) -> None:
+    stage = replace(make_stage("extract"), changed_items=lambda _run: ("video a: another file",))
+    run = make_run(tmp_path)
+    begin(stage, run)
+    assert stage_status(stage, run).state == "started"
+    finish(stage, run, stage.execute(run))
+    status = stage_status(stage, run)
+    assert (status.state, status.differences) == ("stale", ("video a: another file",))

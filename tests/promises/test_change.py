@@ -1,5 +1,6 @@
 """What has changed since is never silently used: settings, videos, bits on the disk."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -111,6 +112,35 @@ def test_p32_a_flipped_bit_is_found_and_not_used(
     assert not (run / removed / "model").exists()
 
 
+def test_a_vocabulary_that_was_changed_in_its_directory_makes_it_stale(
+    invoke, finished_run: FinishedRun, folder: Path
+) -> None:
+    Path("words").mkdir()
+    shutil.copy(finished_run.root / "pretrain/model/vocab.txt", "words/vocab.txt")
+    flags = ("pretrain", "tiny.yaml", "--set", "pretrain.text.vocabulary=words")
+    assert invoke(*flags, "--overwrite").exit_code == 0
+    assert "nothing to do" in invoke(*flags).out
+    with Path("words/vocab.txt").open("a") as stream:
+        stream.write("brandnewword\n")
+    outcome = invoke(*flags)
+    assert outcome.exit_code == 2
+    assert outcome.error_lines[1].startswith("       input vocabulary: ")
+
+
+def test_p32_scores_that_were_changed_are_found(invoke, finished_run: FinishedRun, folder: Path) -> None:
+    assert invoke("verify", "runs/tiny").exit_code == 0
+    report = Path("runs/tiny/evaluate/report.json")
+    report.write_text(report.read_text().replace("0.", "1."))
+    outcome = invoke("verify", "runs/tiny")
+    assert outcome.exit_code == 3
+    assert str(report) in outcome.error_lines[0]
+    shutil.rmtree(report.parent)
+    assert invoke("evaluate", "tiny.yaml").exit_code == 0
+    sealed = json.loads((report.parent / "manifest.json").read_text())
+    ours = json.loads((finished_run.root / "evaluate" / "manifest.json").read_text())
+    assert sealed["content_hash"] == ours["content_hash"]
+
+
 def test_p4_a_torn_newest_checkpoint_is_skipped(invoke, finished_run: FinishedRun, folder: Path) -> None:
     run = folder / "runs/tiny"
     shutil.rmtree(run / "pretrain/model")
@@ -134,3 +164,23 @@ def test_p33_a_model_of_another_codebook_is_refused(invoke, finished_run: Finish
     assert outcome.exit_code == 3
     assert "the model was trained with codebook " in outcome.error_lines[0]
     assert outcome.error_lines[1] == f"  at: {model}"
+
+
+def test_a_video_replaced_by_another_of_its_name_is_refused(invoke, finished_run, folder: Path) -> None:
+    (folder / "demo").unlink()
+    shutil.copytree(finished_run.folder / "demo", folder / "demo")
+    victim = Path("demo/videos/train-001.mp4")
+    os.utime(victim)
+    assert "nothing to do" in invoke("pretrain", "tiny.yaml").out
+    shutil.copy2("demo/videos/train-000.mp4", victim)
+    line = f"video {victim}: another file than its features were made from"
+    for command in ("extract", "evaluate"):
+        outcome = invoke(command, "tiny.yaml")
+        assert outcome.exit_code == 2
+        assert outcome.error_lines[1] == f"       {line}"
+        assert outcome.error_lines[2] == "  at: runs/tiny/extract"
+    assert (
+        f"stale: made from other settings or inputs ({line})" in invoke(command, "tiny.yaml", "--dry-run").out
+    )
+    victim.unlink()
+    assert invoke("evaluate", "tiny.yaml").exit_code == 0

@@ -49,6 +49,29 @@ def test_p15_a_closed_pipe_ends_quietly(finished_run: FinishedRun, tmp_path: Pat
     assert err == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "closing", "code", "what"),
+    [
+        ("--version", ">&-", 5, "cannot write the result: it is closed"),
+        ("verify none --json", ">&-", 3, "there is nothing here"),
+        ("pretrain none", "2>&-", 2, ""),
+        ("predict - --model none", "<&-", 3, "there is no finished model here"),
+        ("extract - --out store", "<&-", 3, "no video was named"),
+        ("extract - --out store", "<&- >&- 2>&-", 3, ""),
+    ],
+)
+def test_a_closed_standard_stream_is_no_bug(
+    tmp_path, arguments: str, closing: str, code: int, what: str
+) -> None:
+    line = f'exec "{EXECUTABLE}" {arguments} {closing}'
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith(f"error: {what}" if what else "")
+    assert "Traceback" not in done.stderr
+
+
 def test_p13_a_full_disk_is_clean_and_the_rerun_finishes(finished_run: FinishedRun, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(finished_run.recipe.read_text())
     (tmp_path / "demo").symlink_to(finished_run.folder / "demo")

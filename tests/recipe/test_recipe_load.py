@@ -171,3 +171,19 @@ def test_loading_a_recipe_imports_nothing_heavy() -> None:
     assert heavy == []
     # Processor seconds, so that a busy machine does not fail it: measured 0.2 on 2 slow cores.
     assert float(seconds) < 0.3
+
+
+def test_a_path_in_the_home_directory_is_what_a_shell_makes_of_it(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "run: ~/run\ndata: {videos: ~/videos}\nfinetune: {label: ~/x}\nextract: {weights: ~/w.pth}\n"
+    )
+    recipe = load_recipe(path, overrides=["pretrain.text.vocabulary=~/vocab.txt"]).recipe
+    assert recipe.run == tmp_path / "run"
+    assert recipe.data.videos == tmp_path / "videos"
+    assert recipe.extract.weights == tmp_path / "w.pth"
+    assert recipe.pretrain.text.vocabulary == tmp_path / "vocab.txt"
+    assert recipe.finetune.label == "~/x"
+    path.write_text("run: ~nobody-of-this-name/run\ndata: {videos: v}\n")
+    assert load_recipe(path).recipe.run == Path("~nobody-of-this-name/run")

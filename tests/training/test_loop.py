@@ -196,7 +196,9 @@ def test_with_all_checkpoints_damaged_the_run_begins_again(killed_in_step_9, unb
 def test_a_half_written_checkpoint_is_not_seen(killed_in_step_9, tmp_path):
     directory = tmp_path / "run"
     shutil.copytree(killed_in_step_9, directory)
-    (directory / "checkpoints" / "step-000008").rename(directory / "checkpoints" / ".tmp-1-step-000008")
+    (directory / "checkpoints" / "step-000008").rename(
+        directory / "checkpoints" / ".tmp-0123456789ab-step-000008"
+    )
     messages = []
     make_loop(pretraining_job(), directory, messages=messages).run()
     assert messages == ["going on at step 4 of 12"]

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,6 +18,8 @@ from videobert_cli.errors import ResourceError
 TRASH_PREFIX = ".trash-"
 TEMPORARY_PREFIX = ".tmp-"
 _BLOCK_BYTES = 1 << 22
+# A run may be a folder with files of the user's own: what is swept has the very form of name that `_beside` gives.
+_OURS = re.compile(rf"({re.escape(TEMPORARY_PREFIX)}|{re.escape(TRASH_PREFIX)})[0-9a-f]{{12}}-.+", re.DOTALL)
 
 
 def publish(path: Path, write: Callable[[Path], object]) -> None:
@@ -98,9 +101,10 @@ def discard(path: Path) -> None:
 
 def sweep(directory: Path) -> None:
     """Delete what a killed process left in `directory`: temporary files and unfinished deletions."""
-    for pattern in (f"{TEMPORARY_PREFIX}*", f"{TRASH_PREFIX}*"):
-        for path in directory.glob(pattern):
-            _delete(path)
+    for prefix in (TEMPORARY_PREFIX, TRASH_PREFIX):
+        for path in directory.glob(f"{prefix}*"):
+            if _OURS.fullmatch(path.name):
+                _delete(path)
 
 
 def hash_file(path: Path) -> str:

@@ -93,11 +93,17 @@ def read_manifest(directory: Path, *, kind: str | None = None) -> Manifest:
         manifest = Manifest(**raw, files=files)
     except (FileNotFoundError, NotADirectoryError) as error:
         what = "this is not a finished artifact: it has no manifest.json"
-        raise ArtifactError(what, at=str(directory)) from error
+        fix = "name a finished one (`videobert verify FOLDER` lists them), or run the command that makes it again"
+        raise ArtifactError(what, at=str(directory), fix=fix) from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ArtifactError(f"the manifest cannot be read ({error})", at=str(path)) from error
+        what, fix = f"the manifest cannot be read ({error})", "remove the artifact and run its stage again"
+        raise ArtifactError(what, at=str(path), fix=fix) from error
     if kind is not None and manifest.kind != kind:
-        raise ArtifactError(f"this is a {manifest.kind!r} artifact, not {kind!r}", at=str(directory))
+        what, fix = (
+            f"this is a {manifest.kind!r} artifact, not {kind!r}",
+            f"name an artifact of kind {kind!r}",
+        )
+        raise ArtifactError(what, at=str(directory), fix=fix)
     return manifest
 
 

@@ -163,6 +163,8 @@ def printable(text: str) -> str:
 
 def _give(text: str) -> None:
     """Write a result; once that has failed, standard output leads nowhere, so that Python's exit is quiet."""
+    if sys.stdout is None:
+        raise _cannot_write("it is closed")
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -171,11 +173,15 @@ def _give(text: str) -> None:
         raise ReaderGoneError from error
     except OSError as error:
         _silence_stdout()
-        raise ResourceError(
-            f"cannot write the result: {error.strerror}",
-            at="standard output",
-            fix="free some space, or send the output elsewhere",
-        ) from error
+        raise _cannot_write(error.strerror or str(error)) from error
+
+
+def _cannot_write(reason: str) -> ResourceError:
+    return ResourceError(
+        f"cannot write the result: {reason}",
+        at="standard output",
+        fix="free some space, or send the output elsewhere",
+    )
 
 
 def _silence_stdout() -> None:

@@ -54,12 +54,14 @@ def command(
             num_test_videos=test,
             on_progress=on_progress,
         )
+    is_new = report.status != "already-finished"
+    nothing = "" if is_new else "nothing to do, "
     summary = (
-        f"demo: {report.num_videos} videos, {report.num_steps:,} steps, {report.video_seconds / 60:.0f} min, "
-        f"{report.num_bytes / 1e6:.0f} MB -> {directory}"
+        f"demo: {nothing}{report.num_videos} videos, {report.num_steps:,} steps, "
+        f"{report.video_seconds / 60:.0f} min, {report.num_bytes / 1e6:.0f} MB -> {directory}"
     )
     return CommandResult(
-        status="nothing-to-do" if report.status == "already-finished" else "done",
+        status="done" if is_new else "nothing-to-do",
         metrics={"demo.num_videos": report.num_videos, "demo.num_steps": report.num_steps},
         outputs={"demo": str(directory)},
         lines=(summary,),

@@ -1,11 +1,13 @@
 """`videobert evaluate`: a shell around the pipeline's evaluate stage, for one model or several."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from videobert_cli.commands import flags
+from videobert_cli.commands.models import require_model
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.scores import score_lines
 from videobert_cli.commands.session import CommonFlags
@@ -55,11 +57,29 @@ def command(  # noqa: PLR0913 - one parameter a flag
         is_overwrite=overwrite,
         common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose),
     )
+    if print_config:
+        return run_stage("evaluate", recipe, flags=stage_flags)
+    # A mistyped name must not be found only when the models before it have been measured.
+    for path in model:
+        require_model(path)
     models: list[Path | None] = list(model) or [None]
     results = [run_stage("evaluate", recipe, flags=stage_flags, model=path) for path in models]
-    if dry_run or print_config:
+    together = _plans if dry_run else _together
+    return together(results, models=[str(path) for path in model])
+
+
+def _plans(results: list[CommandResult], *, models: list[str]) -> CommandResult:
+    """Return one plan: as it is for one model, one after the other under the models' names for several."""
+    if len(results) == 1:
         return results[0]
-    return _together(results, models=[str(path) for path in model])
+    lines = [
+        line for name, result in zip(models, results, strict=True) for line in (name, *result.lines[:-1], "")
+    ]
+    return replace(
+        results[0],
+        outputs={name: result.outputs for name, result in zip(models, results, strict=True)},
+        lines=(*lines, *results[0].lines[-1:]),
+    )
 
 
 def _together(results: list[CommandResult], *, models: list[str]) -> CommandResult:
@@ -70,7 +90,7 @@ def _together(results: list[CommandResult], *, models: list[str]) -> CommandResu
     for name, result in zip(names, results, strict=True):
         metrics |= {f"{name}:{key}" if name else key: value for key, value in result.metrics.items()}
         lines += [*([name] if name else []), *score_lines(result.metrics), *_report_lines(result), ""]
-    worst = max(results, key=lambda result: result.exit_code)
+    worst = max(results, key=lambda result: (result.exit_code, result.status == "done"))
     outputs = {
         name or "evaluate": result.outputs["evaluate"] for name, result in zip(names, results, strict=True)
     }

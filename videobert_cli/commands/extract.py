@@ -97,6 +97,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
         options = _options(out, backbone=backbone, weights=weights, overrides=overrides)
         if emit_slurm is not None:
             return _emit_slurm(emit_slurm, num_shards=num_shards)
+        _require_no_recipe(inputs)
         videos = expand_inputs(inputs, is_null_separated=null)
         return _extract_videos(
             videos, out=out, options=options, is_retry=retry_failed, shard=part, common=common
@@ -148,6 +149,19 @@ def _require_none(flags_given: dict[str, bool], *, beside: str) -> None:
             f"{given[0]} means nothing beside {beside}",
             at="command line",
             fix=f"drop {given[0]} or {beside}; videobert extract --help says what each does",
+        )
+
+
+def _require_no_recipe(names: list[str]) -> None:
+    """Refuse a recipe among videos: it would be quarantined in the store as one that cannot be read."""
+    from videobert_cli.recipe.names import is_recipe_name
+
+    recipe = next((name for name in names if is_recipe_name(name)), None)
+    if recipe is not None:
+        raise UsageError(
+            "with --out, extract takes videos and no recipe",
+            at=recipe,
+            fix=f"videobert extract {recipe} without --out; --set run=DIR says where to",
         )
 
 
@@ -230,6 +244,7 @@ def _result(
 ) -> CommandResult:
     name = f"shard {shard.index}/{shard.num_shards}, " if shard else ""
     state = f"; {end.state}" if end.state else ""
+    nothing = "" if end.is_new or end.num_failed else "nothing to do, "
     # torchrun takes any code but 0 for a crash, and ends the other ranks.
     exit_code = 4 if end.num_failed and launched_rank() is None else 0
     return CommandResult(
@@ -238,5 +253,5 @@ def _result(
         run=run,
         metrics=end.facts,
         outputs={"features": str(outputs)},
-        lines=(f"extract: {name}{end.summary}{state} -> {outputs}",),
+        lines=(f"extract: {name}{nothing}{end.summary}{state} -> {outputs}",),
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from typer.exceptions import TyperException
 
-from videobert_cli.errors import VideoBERTError
+from videobert_cli.errors import ArtifactError, CodebookMismatchError, VideoBERTError
 
 CODE_BUG, CODE_USAGE, CODE_INPUT, CODE_RESOURCE, CODE_CTRL_C = 1, 2, 3, 5, 130
 _DISK_IS_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
@@ -32,6 +32,12 @@ _MEANT = re.compile(
     r"^(?P<what>.*?)[.]? (?:Did you mean (?P<one>.*)[?]|[(]Possible options: (?P<more>.*)[)])$"
 )
 
+_WAYS_OUT: dict[type[VideoBERTError], str] = {
+    ArtifactError: "give one that is whole, or make it anew; `videobert verify PATH` names what is damaged",
+    CodebookMismatchError: "use features, words and models that were made with one codebook, or make them anew",
+    VideoBERTError: "mend what is named above, then run the same command again",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
@@ -46,7 +52,12 @@ class Failure:
 def describe(error: BaseException, *, command: str, commands: Sequence[str]) -> Failure:
     """Return the failure that an exception is; one that nobody foresaw is a bug, its traceback put in a file."""
     if isinstance(error, VideoBERTError):
-        return Failure(exit_code=error.exit_code, what=error.what, at=error.at, fix=error.fix)
+        return Failure(
+            exit_code=error.exit_code,
+            what=error.what,
+            at=error.at or command,
+            fix=error.fix or _way_out(error),
+        )
     if isinstance(error, KeyboardInterrupt):
         return Failure(
             exit_code=CODE_CTRL_C,
@@ -74,6 +85,12 @@ def describe(error: BaseException, *, command: str, commands: Sequence[str]) -> 
     )
 
 
+def _way_out(error: VideoBERTError) -> str:
+    """Return what mends an error whose raiser, deep in the core, could not know the command."""
+    kind = next((kind for kind in _WAYS_OUT if isinstance(error, kind)), VideoBERTError)
+    return _WAYS_OUT[kind]
+
+
 def _usage(error: TyperException, *, command: str, commands: Sequence[str]) -> Failure:
     """Typer's own words, the suggestion taken out of them and put where the fix is."""
     what = error.format_message().rstrip(".")
@@ -88,7 +105,8 @@ def _usage(error: TyperException, *, command: str, commands: Sequence[str]) -> F
     others = "" if command in commands else f" (commands: {', '.join(commands)})"
     return Failure(
         exit_code=CODE_USAGE,
-        what=what[:1].lower() + what[1:].replace("Input should be", "it should be"),
+        what=what[:1].lower()
+        + what[1:].replace("Input should be", "it should be").replace("Value error, ", ""),
         at="command line",
         fix=f"did you mean {meant}? {known} --help lists all" if meant else f"{known} --help{others}",
     )

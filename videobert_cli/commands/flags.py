@@ -31,7 +31,7 @@ DeviceOption = Annotated[
     str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
 ]
 SeedOption = Annotated[
-    int | None, typer.Option("--seed", min=0, metavar="N", help="Override the recipe's seed.")
+    int | None, typer.Option("--seed", min=0, max=2**31 - 1, metavar="N", help="Override the recipe's seed.")
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout, also on failure.")

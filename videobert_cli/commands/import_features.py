@@ -53,6 +53,8 @@ def command(
         )
     num_videos = report.num_done + report.num_kept
     failed = f", {report.num_failed:,} failed" if report.num_failed else ""
+    nothing = "" if report.num_done or report.num_failed else "nothing to do, "
+    counts = f"{num_videos:,} videos, {report.num_clips:,} clips of size {report.dim}{failed}"
     return CommandResult(
         status="partial" if report.num_failed else "done" if report.num_done else "nothing-to-do",
         exit_code=4 if report.num_failed else 0,
@@ -63,7 +65,5 @@ def command(
             **{f"import.failed.{reason}": count for reason, count in report.failures_by_reason.items()},
         },
         outputs={"features": str(out)},
-        lines=(
-            f"import: {num_videos:,} videos, {report.num_clips:,} clips of size {report.dim}{failed} -> {out}",
-        ),
+        lines=(f"import: {nothing}{counts} -> {out}",),
     )

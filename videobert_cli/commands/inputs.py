@@ -22,7 +22,11 @@ def expand_inputs(names: Iterable[str], *, is_null_separated: bool) -> list[Path
         dict.fromkeys(path for name in names for path in _expand(name, is_null_separated=is_null_separated))
     )
     if not paths:
-        raise MissingInputError("no video was named", at="standard input", fix="videobert predict clip.mp4")
+        raise MissingInputError(
+            "no video was named",
+            at="command line or standard input",
+            fix="name a video, or list it on standard input",
+        )
     return paths
 
 

@@ -2,9 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from videobert_cli.artifacts import is_finished
 from videobert_cli.errors import MissingInputError
+
+if TYPE_CHECKING:
+    from videobert_cli.recipe.load import LoadedRecipe
 
 ENVIRONMENT_VARIABLE = "VIDEOBERT_MODEL"
 RUNS = Path("runs")
@@ -39,6 +43,22 @@ def find_models(name: str | None) -> list[Path]:
         runs, key=lambda run: max((model / "manifest.json").stat().st_mtime for model in _models_at(run))
     )
     return _models_at(newest)
+
+
+def models_of_recipe(loaded: "LoadedRecipe") -> list[Path]:
+    """Return the model directories of the run that a recipe fills.
+
+    Raises:
+        MissingInputError: None of them is finished.
+    """
+    models = _models_at(loaded.recipe.run)
+    if not models:
+        raise MissingInputError(
+            "there is no finished model in this run",
+            at=str(loaded.recipe.run),
+            fix=loaded.command("pretrain"),
+        )
+    return models
 
 
 def require_model(path: Path) -> None:

@@ -2,23 +2,29 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from videobert_cli.commands import flags
 from videobert_cli.commands.console import print_json_line, print_results
 from videobert_cli.commands.inputs import expand_inputs
-from videobert_cli.commands.models import find_models
+from videobert_cli.commands.models import find_models, models_of_recipe
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags, console_and_stop
 from videobert_cli.commands.timelines import timeline_lines
 from videobert_cli.errors import MissingInputError, UsageError, VideoBERTError
 
+if TYPE_CHECKING:
+    from videobert_cli.core.tasks.options import PredictOptions
+    from videobert_cli.recipe.load import LoadedRecipe
+
 HELP = """Raw videos become timelines: verbs, objects, classes, confidences.
 
 VIDEO is a file, a folder, a quoted glob, @list.txt, or - for names on standard input (--null for find -print0). The
 model is --model (a model directory or a run), else $VIDEOBERT_MODEL, else the newest finished run under ./runs.
+
+A recipe (*.yaml) in front of them, or alone, gives the model of its run and its `predict:` section.
 
 \b
 Examples:
@@ -30,7 +36,10 @@ Examples:
 
 def command(  # noqa: PLR0913 - one parameter a flag
     *,
-    videos: Annotated[list[str], typer.Argument(metavar="VIDEO", help="Files, folders, globs, @list or -.")],
+    videos: Annotated[
+        list[str],
+        typer.Argument(metavar="[RECIPE] VIDEO", help="Files, folders, globs, @list or -; a recipe before."),
+    ],
     model: Annotated[
         str | None, typer.Option("--model", metavar="DIR", help="A model directory or a run.")
     ] = None,
@@ -38,9 +47,15 @@ def command(  # noqa: PLR0913 - one parameter a flag
         Path | None, typer.Option("--captions", metavar="FILE", help="Subtitles of the one video given.")
     ] = None,
     segment_seconds: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="Length of a segment without subtitles.")
-    ] = 6.0,
-    top: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Answers to each question.")] = 3,
+        float | None,
+        typer.Option(
+            min=0.1, metavar="SECONDS", help="Length of a segment without subtitles: the recipe's, else 6."
+        ),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, metavar="N", help="Answers to each question: the recipe's, else 3."),
+    ] = None,
     null: Annotated[bool, typer.Option("--null", help="Names on standard input end with NUL.")] = False,
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="One JSON line for each video, as it is done.")
@@ -54,16 +69,19 @@ def command(  # noqa: PLR0913 - one parameter a flag
     """Answer about raw videos."""
     if json and jsonl:
         raise UsageError("--json and --jsonl cannot both be given", at="command line", fix="drop one of them")
-    directories = find_models(model)
-    paths = expand_inputs(videos, is_null_separated=null)
+    recipe, named = _split_recipe(videos)
+    directories = find_models(model) if recipe is None or model else models_of_recipe(recipe)
+    options = _options(recipe, segment_seconds=segment_seconds, top=top)
+    paths = expand_inputs(named or map(str, options.inputs), is_null_separated=null)
     if captions is not None and len(paths) != 1:
         raise UsageError(
             f"--captions is for one video, {len(paths)} were given",
             at="--captions",
             fix="put subtitles beside the videos",
         )
+    if captions is not None and not captions.is_file():
+        raise MissingInputError("there is no such file", at=f"--captions {captions}", fix="check the name")
     with console_and_stop(CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose)) as (console, stop):
-        from videobert_cli.core.tasks.options import PredictOptions
         from videobert_cli.core.tasks.timeline import Predictor
         from videobert_cli.core.training.model_directory import load_model
         from videobert_cli.core.video.folders import captions_beside
@@ -72,7 +90,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
         console.line(f"model: {', '.join(str(directory) for directory in directories)}")
         torch_device = pick_device(device)
         loaded = [load_model(directory, device=torch_device) for directory in directories]
-        predictor = Predictor(loaded, options=PredictOptions(segment_seconds=segment_seconds, top=top))
+        predictor = Predictor(loaded, options=options)
         answers: list[dict[str, Any]] = []
         failures: list[dict[str, str]] = []
         try:
@@ -93,6 +111,36 @@ def command(  # noqa: PLR0913 - one parameter a flag
         finally:
             predictor.close()
     return _result(answers, failures=failures, directories=directories)
+
+
+def _split_recipe(names: list[str]) -> "tuple[LoadedRecipe | None, list[str]]":
+    """Return the recipe among the names, if there is one, and the names of videos.
+
+    Raises:
+        UsageError: There are two recipes.
+        RecipeError: The recipe is not valid.
+    """
+    from videobert_cli.recipe.load import load_recipe
+    from videobert_cli.recipe.names import is_recipe_name, resolve_recipe
+
+    recipes = [name for name in names if is_recipe_name(name)]
+    if len(recipes) > 1:
+        raise UsageError(
+            "predict takes one recipe", at=", ".join(recipes), fix="give one of them, and videos after it"
+        )
+    loaded = load_recipe(resolve_recipe(recipes[0])) if recipes else None
+    return loaded, [name for name in names if name not in recipes]
+
+
+def _options(
+    recipe: "LoadedRecipe | None", *, segment_seconds: float | None, top: int | None
+) -> "PredictOptions":
+    """Return the recipe's `predict:` section, or its defaults, with the flags put in."""
+    from videobert_cli.core.tasks.options import PredictOptions
+
+    given = {"segment_seconds": segment_seconds, "top": top}
+    section = recipe.recipe.predict if recipe else PredictOptions()
+    return section.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
 def _require_input_error(error: VideoBERTError) -> None:

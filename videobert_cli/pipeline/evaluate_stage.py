@@ -4,7 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from videobert_cli.artifacts import publish_json, publish_text, read_manifest
+from videobert_cli.artifacts import (
+    MANIFEST_NAME,
+    discard,
+    publish_json,
+    publish_text,
+    read_manifest,
+    seal,
+)
 from videobert_cli.core.metrics.evaluate import TaskResult, evaluate_classification, evaluate_zero_shot
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
@@ -14,7 +21,7 @@ from videobert_cli.core.training.model_directory import load_model
 from videobert_cli.errors import InputError
 from videobert_cli.pipeline.finetune_stage import require_same_codebook
 from videobert_cli.pipeline.run import Run
-from videobert_cli.pipeline.stage import Stage, StageReport
+from videobert_cli.pipeline.stage import RECORD_NAME, Stage, StageReport
 
 REPORT_NAME = "report.json"
 TEXT_NAME = "report.txt"
@@ -58,11 +65,13 @@ def _execute(run: Run) -> StageReport:
         results[task] = measure[task](run)
     metrics = {name: value for result in results.values() for name, value in result.metrics.items()}
     directory = run.directory("evaluate")
+    discard(directory / MANIFEST_NAME)
     for task, result in results.items():
         lines = [json.dumps(prediction, ensure_ascii=False) for prediction in result.predictions]
         publish_text(directory / f"predictions_{task}.jsonl", "\n".join(lines) + "\n")
     publish_json(directory / REPORT_NAME, {"metrics": metrics, "split": run.recipe.evaluate.split})
     publish_text(directory / TEXT_NAME, "\n".join(result.text for result in results.values() if result.text))
+    seal(directory, kind="evaluation", settings=_settings(run), parents=_inputs(run), ignore=(RECORD_NAME,))
     num_segments = max(int(value) for name, value in metrics.items() if name.endswith("num_segments"))
     return StageReport(summary=f"{num_segments:,} {run.recipe.evaluate.split} segments", facts=metrics)
 
@@ -99,7 +108,7 @@ def _classify(run: Run) -> TaskResult:
         raise InputError(
             "classify needs a fine-tuned model; this one is only pretrained",
             at=str(loaded.directory),
-            fix=f"videobert finetune {run.loaded.path}",
+            fix=run.loaded.command("finetune"),
         )
     classes = [loaded.model.config.id2label[number] for number in range(len(loaded.model.config.id2label))]
     segments = [
@@ -112,7 +121,7 @@ def _classify(run: Run) -> TaskResult:
 
 def _outputs(run: Run) -> tuple[Path, ...]:
     directory = run.directory("evaluate")
-    return (directory / REPORT_NAME, directory / TEXT_NAME)
+    return (directory / MANIFEST_NAME, directory / REPORT_NAME, directory / TEXT_NAME)
 
 
 STAGE = Stage(

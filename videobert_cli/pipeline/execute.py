@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from videobert_cli.artifacts import discard
-from videobert_cli.errors import MissingInputError
+from videobert_cli.errors import MissingInputError, VideoBERTError
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import (
     Stage,
@@ -18,6 +18,8 @@ from videobert_cli.pipeline.stage import (
     stale_error,
 )
 from videobert_cli.pipeline.stages import STAGES
+
+_COMES_FIRST = {"missing": "is missing, it is made first", "started": "is not finished, it goes on first"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +55,12 @@ def run_pipeline(run: Run, *, target: str, upstream: bool, overwrite: bool) -> P
             run.stop.raise_if_requested(f"what was finished before {stage.name}")
             result = None if is_open else finished_result(stage, run)
             if result is None:
+                if not upstream and stage.name != target:
+                    raise _not_finished(stage, run, overwrite=overwrite, command=target)
                 if not is_open:
                     opened.enter_context(run.open())
                     is_open = True
-                is_target = stage.name == target
-                result = _make(
-                    stage, run, may_make=upstream or is_target, overwrite=overwrite, command=target
-                )
+                result = _make(stage, run, overwrite=overwrite, command=target)
             num_failed += result.report.num_failed
     assert result is not None  # noqa: S101 - a chain always ends with its target
     return PipelineResult(report=result.report, was_finished=result.was_finished, num_failed=num_failed)
@@ -87,7 +88,19 @@ def _done_before(stage: Stage, run: Run, record: StageRecord) -> PipelineResult:
     return PipelineResult(report=report, was_finished=True, num_failed=record.num_failed)
 
 
-def _make(stage: Stage, run: Run, *, may_make: bool, overwrite: bool, command: str) -> PipelineResult:
+def _not_finished(stage: Stage, run: Run, *, overwrite: bool, command: str) -> VideoBERTError:
+    """Return the refusal of `--no-upstream`; nothing has been written, not even a lock."""
+    status = stage_status(stage, run)
+    if status.state == "stale" and not overwrite:
+        return stale_error(stage, run, status, command=command)
+    return MissingInputError(
+        f"{stage.name} is not finished, and --no-upstream forbids making it",
+        at=str(run.directory(stage.name)),
+        fix=run.loaded.command(stage.name),
+    )
+
+
+def _make(stage: Stage, run: Run, *, overwrite: bool, command: str) -> PipelineResult:
     status = stage_status(stage, run)
     if status.state == "stale":
         if not overwrite:
@@ -96,12 +109,8 @@ def _make(stage: Stage, run: Run, *, may_make: bool, overwrite: bool, command: s
         discard(run.directory(stage.name))
     if status.state == "finished" and status.record is not None:
         return _done_before(stage, run, status.record)
-    if not may_make:
-        raise MissingInputError(
-            f"{stage.name} is not finished, and --no-upstream forbids making it",
-            at=str(run.directory(stage.name)),
-            fix=f"videobert {stage.name} {run.loaded.path}",
-        )
+    if stage.name != command and status.state in _COMES_FIRST:
+        run.reporter.line(f"{stage.name:<9} {_COMES_FIRST[status.state]}")
     started = time.monotonic()
     run.remember()
     begin(stage, run)

@@ -6,6 +6,7 @@ from typing import Any
 from videobert_cli.artifacts import hash_file
 from videobert_cli.core.features.store.quarantine import read_quarantine
 from videobert_cli.core.features.store.reader import locate_items
+from videobert_cli.core.features.store.source import changed_videos
 from videobert_cli.errors import InputError
 from videobert_cli.pipeline.extraction import ExtractJob, extract_reported
 from videobert_cli.pipeline.imported import imported_inputs, take_imported
@@ -16,6 +17,7 @@ from videobert_cli.pipeline.stage import Stage, StageReport
 # Settings that change how long extraction takes or what it refuses, not what a feature is.
 # What is kept of a feature and where is for the stores to say: features made before stay, words are added to them.
 _NOT_REMEMBERED = {"batch_num_clips", "engine", "keep", "codebook", "features"}
+_NUM_SHOWN = 10
 
 
 def _settings(run: Run) -> dict[str, Any]:
@@ -29,7 +31,7 @@ def _settings(run: Run) -> dict[str, Any]:
 
 
 def _inputs(run: Run) -> dict[str, str]:
-    """The videos are compared one by one by the store itself; a weights file counts as a whole."""
+    """A weights file counts as a whole; the videos are compared one by one (`_changed_items`)."""
     weights = run.recipe.extract.weights
     if run.recipe.extract.features is not None:
         return imported_inputs(run)
@@ -89,6 +91,22 @@ def _is_complete(run: Run) -> bool:
     return all(video.id in known for video in run.videos)
 
 
+def _changed_items(run: Run) -> tuple[str, ...]:
+    """Return a line for each video whose file is another than the one its features were made from."""
+    if run.recipe.extract.features is not None:
+        return ()
+    facts = {item_id: location.item.facts for item_id, location in locate_items(run.extracted).items()}
+    changed = changed_videos(run.videos, remembered=facts)
+    more = [f"... and {len(changed) - _NUM_SHOWN:,} more videos"] if len(changed) > _NUM_SHOWN else []
+    return (
+        *(
+            f"video {video.path}: another file than its features were made from"
+            for video in changed[:_NUM_SHOWN]
+        ),
+        *more,
+    )
+
+
 def _outputs(run: Run) -> tuple[Path, ...]:
     extract = run.recipe.extract
     if extract.features is not None:
@@ -105,4 +123,5 @@ STAGE = Stage(
     execute=_execute,
     outputs=_outputs,
     is_complete=_is_complete,
+    changed_items=_changed_items,
 )

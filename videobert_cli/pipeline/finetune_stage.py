@@ -91,7 +91,7 @@ def require_same_codebook(run: Run, model: Path) -> None:
         raise CodebookMismatchError(
             f"the model was trained with codebook {theirs[:12]}, the words of this run come from {ours[:12]}",
             at=str(model),
-            fix=f"use the model of this run: videobert finetune {run.loaded.path}",
+            fix=f"use the model of this run: {run.loaded.command('finetune')}",
         )
 
 

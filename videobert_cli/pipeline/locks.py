@@ -9,13 +9,13 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from videobert_cli.artifacts import publish_json
 from videobert_cli.errors import LockedError, ResourceError
+from videobert_cli.runtime import utc_time
 
 LOCK_NAME = ".lock"
 OWNER_NAME = ".owner.json"
@@ -84,18 +84,24 @@ class ShardTurn:
 
 @contextlib.contextmanager
 def _common_lock(root: Path, *, timeout_seconds: float) -> Iterator[None]:
+    lock = FileLock(root / LOCK_NAME, timeout=timeout_seconds)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / LOCK_NAME, timeout=timeout_seconds):
-            yield
+        lock.acquire()
     except Timeout as error:
         raise _locked(root, owner=root / OWNER_NAME, what="this run") from error
-    except PermissionError as error:
+    except (FileExistsError, NotADirectoryError):
+        raise  # the path itself is wrong, not the disk
+    except OSError as error:
         raise ResourceError(
             f"cannot write here: {error.strerror}",
             at=str(root),
             fix="use another directory: --set run=DIR, or --out DIR",
         ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _shards_at_work(root: Path) -> list[Path]:
@@ -118,8 +124,7 @@ def _locked(root: Path, *, owner: Path, what: str) -> LockedError:
 
 
 def _this_process() -> dict[str, str | int]:
-    started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": utc_time()}
 
 
 def _owner(path: Path) -> str:

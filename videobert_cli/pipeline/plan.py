@@ -3,13 +3,15 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from videobert_cli.artifacts import MANIFEST_NAME
 from videobert_cli.core.features.backbones.registry import load_backbone
 from videobert_cli.core.features.options import ExtractOptions
+from videobert_cli.core.features.plugins import TRANSFORMERS_PREFIX
+from videobert_cli.core.features.store.quarantine import read_quarantine
 from videobert_cli.core.features.store.reader import locate_items
 from videobert_cli.core.video.manifest import Video
 from videobert_cli.core.video.reader import ClipBatch, VideoReader, VideoSummary
@@ -57,12 +59,31 @@ def make_plan(run: Run, *, target: str) -> Plan:
         state, detail = _stage_line(stage, run, has_data=not needs, before=states)
         states[stage.name] = state
         if state != "finished" and not needs:
-            extra, numbers = _estimate(stage, run)
+            extra, numbers = _estimate(stage, run, state=state)
             detail, facts = f"{detail}{extra}", facts | numbers
         lines.append(f"{stage.name:<9} {state}{detail}")
+    needs += _downloads(run, stages=[name for name, state in states.items() if state != "finished"])
     lines += [f"needs: {need}" for need in needs]
     lines.append("nothing was written (--dry-run)")
     return Plan(lines=tuple(lines), stages=states, facts=facts, needs=tuple(needs))
+
+
+def _downloads(run: Run, *, stages: Sequence[str]) -> list[str]:
+    """Return a line for each public model that these stages fetch, unless this machine has it already."""
+    extract, pretrain = run.recipe.extract, run.recipe.pretrain
+    hub_backbone = Path(extract.backbone.removeprefix(TRANSFORMERS_PREFIX))
+    named: list[tuple[str, str, object]] = [
+        ("extract", "extract.weights", extract.weights if extract.weights == "kinetics400" else None),
+        ("extract", "extract.backbone", hub_backbone if TRANSFORMERS_PREFIX in extract.backbone else None),
+        ("pretrain", "pretrain.text.vocabulary", pretrain.text.vocabulary),
+        ("pretrain", "pretrain.model.init", pretrain.model.init),
+    ]
+    fetched = [
+        (key, value)
+        for stage, key, value in named
+        if stage in stages and (value == "kinetics400" or (isinstance(value, Path) and not value.exists()))
+    ]
+    return [f"{key}: {value}, from the network once, or a local path there" for key, value in fetched]
 
 
 def _data_facts(run: Run) -> dict[str, Any]:
@@ -104,12 +125,12 @@ def _stage_line(stage: Stage, run: Run, *, has_data: bool, before: dict[str, str
     return status.state, words[status.state]
 
 
-def _estimate(stage: Stage, run: Run) -> tuple[str, dict[str, Any]]:
+def _estimate(stage: Stage, run: Run, *, state: str) -> tuple[str, dict[str, Any]]:
     """Return words and numbers for what the stage would cost; only extraction is measured, on a few videos."""
     if stage.name == "extract" and run.recipe.extract.features is not None:
         return f", features made elsewhere: {run.recipe.extract.features}", {}
     if stage.name == "extract":
-        return _extract_estimate(run)
+        return _extract_estimate(run, todo=run.videos if state == "stale" else _unfinished(run))
     if stage.name == "pretrain":
         loop = run.recipe.pretrain.loop
         return f", {loop.num_steps:,} steps of {loop.batch_num_sequences} sequences", {
@@ -126,8 +147,9 @@ def _estimate(stage: Stage, run: Run) -> tuple[str, dict[str, Any]]:
     return "", {}
 
 
-def _extract_estimate(run: Run) -> tuple[str, dict[str, Any]]:
-    todo = _unfinished(run)
+def _extract_estimate(run: Run, *, todo: Sequence[Video]) -> tuple[str, dict[str, Any]]:
+    if not todo:
+        return ", no video is left to read", {"plan.extract.num_videos": 0}
     try:
         sample = _measure(run, _spread(todo, num=_NUM_SAMPLED_VIDEOS))
     except InputError as error:
@@ -156,9 +178,10 @@ def _bytes_per_clip(options: ExtractOptions, *, dim: int) -> int:
 
 
 def _unfinished(run: Run) -> list[Video]:
-    if not (run.extracted / MANIFEST_NAME).is_file():
-        return run.videos
+    """Return the videos that extraction would read: those of an interrupted one are not counted again."""
     known = set(locate_items(run.extracted))
+    if run.on_failed == "keep":
+        known |= set(read_quarantine(run.extracted))
     return [video for video in run.videos if video.id not in known]
 
 

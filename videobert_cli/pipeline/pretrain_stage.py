@@ -11,6 +11,7 @@ from videobert_cli.core.reports.model_card import model_card
 from videobert_cli.core.sequences.dataset import Document
 from videobert_cli.core.sequences.documents import build_documents
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer, corpus_vocabulary
+from videobert_cli.core.text.vocabulary import TOKENIZER_NAME, VOCABULARY_NAME
 from videobert_cli.core.training.model_directory import ModelParts, Questions, publish_model
 from videobert_cli.core.training.pretrain import PretrainResult, pretrain_model
 from videobert_cli.core.video.manifest import Split
@@ -41,8 +42,10 @@ def _inputs(run: Run) -> dict[str, str]:
     if init != "scratch" and (Path(init) / "model.safetensors").is_file():
         inputs["init"] = hash_file(Path(init) / "model.safetensors")
     vocabulary = run.recipe.pretrain.text.vocabulary
-    if isinstance(vocabulary, Path) and vocabulary.is_file():
-        inputs["vocabulary"] = hash_file(vocabulary)
+    if isinstance(vocabulary, Path):
+        places = (vocabulary, vocabulary / VOCABULARY_NAME, vocabulary / TOKENIZER_NAME)
+        read = next((path for path in places if path.is_file()), None)
+        inputs |= {"vocabulary": hash_file(read)} if read else {}
     return inputs
 
 

@@ -14,6 +14,7 @@ from videobert_cli.artifacts import publish_json
 from videobert_cli.errors import ArtifactError, StaleStageError
 from videobert_cli.pipeline.run import Run
 from videobert_cli.recipe.snapshot import difference
+from videobert_cli.runtime import utc_time
 
 RECORD_NAME = "stage.json"
 State = Literal["missing", "started", "finished", "stale"]
@@ -35,6 +36,8 @@ class Stage:
     `settings` are the recipe's values that change what it makes, `inputs` the hashes of what it reads, `execute`
     makes it (going on where a killed process was), `needs` names the stages before it, `outputs` the artifacts that
     must be there for it to count as finished, and `is_complete` may say that there is more to do all the same.
+    `changed_items` has a line for each input that is remembered by itself, not in one hash of all, and has changed; it
+    is asked of finished stages alone: one that goes on compares what it goes on with.
     """
 
     name: str
@@ -44,11 +47,12 @@ class Stage:
     execute: Callable[[Run], StageReport]
     outputs: Callable[[Run], tuple[Path, ...]]
     is_complete: Callable[[Run], bool] = lambda _run: True
+    changed_items: Callable[[Run], tuple[str, ...]] = lambda _run: ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageRecord:
-    """The content of `stage.json`."""
+    """The content of `stage.json`; the times are of the command that began (last) and of the one that finished it."""
 
     settings: Mapping[str, Any]
     inputs: Mapping[str, str]
@@ -56,6 +60,8 @@ class StageRecord:
     summary: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     num_failed: int = 0
+    started_at: str = ""
+    finished_at: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +81,10 @@ def read_record(directory: Path) -> StageRecord | None:
     """
     path = directory / RECORD_NAME
     try:
-        return StageRecord(**json.loads(path.read_text()))
+        record = StageRecord(**json.loads(path.read_text()))
+        if not (isinstance(record.settings, dict) and isinstance(record.inputs, dict)):
+            raise TypeError("settings and inputs are not keys with values")
+        return record
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:
@@ -95,6 +104,8 @@ def stage_status(stage: Stage, run: Run) -> StageStatus:
         *difference(record.settings, stage.settings(run), origins=run.loaded.origins),
         *_input_differences(record.inputs, stage.inputs(run)),
     )
+    if not differences and record.state == "finished":
+        differences = stage.changed_items(run)
     if differences:
         return StageStatus(state="stale", record=record, differences=differences)
     is_there = record.state == "finished" and all(path.exists() for path in stage.outputs(run))
@@ -105,11 +116,15 @@ def stage_status(stage: Stage, run: Run) -> StageStatus:
 
 def begin(stage: Stage, run: Run) -> None:
     """Write down what the stage is about to be made from."""
-    _write(stage, run, StageRecord(settings=stage.settings(run), inputs=stage.inputs(run), state="started"))
+    record = StageRecord(
+        settings=stage.settings(run), inputs=stage.inputs(run), state="started", started_at=utc_time()
+    )
+    _write(stage, run, record)
 
 
 def finish(stage: Stage, run: Run, report: StageReport) -> None:
     """Write down that the stage is finished."""
+    begun = read_record(run.directory(stage.name))
     record = StageRecord(
         settings=stage.settings(run),
         inputs=stage.inputs(run),
@@ -117,6 +132,8 @@ def finish(stage: Stage, run: Run, report: StageReport) -> None:
         summary=report.summary,
         facts=report.facts,
         num_failed=report.num_failed,
+        started_at=begun.started_at if begun else "",
+        finished_at=utc_time(),
     )
     _write(stage, run, record)
 
@@ -128,7 +145,7 @@ def stale_error(stage: Stage, run: Run, status: StageStatus, *, command: str) ->
     return StaleStageError(
         f"{stage.name} was made from other settings or inputs than the recipe now asks for\n{shown}",
         at=str(directory),
-        fix=f"keep both: videobert {command} {run.loaded.path} --set run=OTHER_DIR; "
+        fix=f"keep both: {run.loaded.command(command, run='OTHER_DIR')}; "
         f"or make {stage.name} and what follows anew: the same command with --overwrite",
     )
 

@@ -1,6 +1,7 @@
 """A recipe's file becomes a checked `Recipe`, or one error with all that is wrong with it."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,16 @@ class LoadedRecipe:
     path: Path
     overrides: tuple[str, ...]
     origins: Mapping[str, str]
+
+    def command(self, stage: str, *, run: str | None = None) -> str:
+        """Return the command that makes `stage` of this recipe, overrides included, as it is typed into a shell.
+
+        `run` is another run directory than the recipe's.
+        """
+        kept = [override for override in self.overrides if run is None or not override.startswith("run=")]
+        overrides = [*kept, f"run={run}"] if run else kept
+        flags = [word for override in overrides for word in ("--set", override)]
+        return shlex.join(["videobert", stage, str(self.path), *flags])
 
 
 def load_recipe(path: Path, *, overrides: Sequence[str] = ()) -> LoadedRecipe:

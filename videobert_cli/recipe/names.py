@@ -31,6 +31,12 @@ def shipped_recipes() -> dict[str, Path]:
     return {}
 
 
+def is_recipe_name(name: str) -> bool:
+    """Return whether a name among others can only mean a recipe: it ends as one and is no folder."""
+    path = Path(name)
+    return path.suffix.lower() in _SUFFIXES and not path.is_dir()
+
+
 def resolve_recipe(name_or_path: str) -> Path:
     """Return the recipe's file: the path itself where it is one, else the recipe of that name that we ship.
 

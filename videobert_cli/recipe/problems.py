@@ -161,6 +161,12 @@ def _guess_key(path: KeyPath) -> str:
         elsewhere = _elsewhere(section=section, accept=lambda name: name in close)
     if elsewhere or near:
         return f"did you mean {' or '.join(elsewhere or near)}?"
+    if not here:
+        return (
+            f"{section} is a value, not a section"
+            if section in recipe_fields()
+            else _guess_key(tuple(parents))
+        )
     return f"legal keys {f'of {section}' if section else 'at the top'}: {', '.join(here)}"
 
 

@@ -24,7 +24,7 @@ This page is generated from the schema (`python -m videobert_cli.recipe.referenc
 
 - Numbers, truth values and null are those of YAML 1.2: `1e-4` is a number, `010` is 10; `1:30`, `no` and `on`
   are texts.
-- Relative paths are relative to the directory in which the command runs.
+- Relative paths are relative to the directory in which the command runs; `~/` is your home directory.
 - `--set KEY=VALUE` overrides one key, any number of times, the last wins: `--set seed=3`,
   `--set evaluate.tasks=[zero_shot]`, `--set quantize.num_components=null`.
 - `--print-config` shows every value and where it comes from.

@@ -5,7 +5,6 @@ An engine does the work: `line.engine_local` on this machine, `line.engine_ray` 
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -26,14 +25,11 @@ from videobert_cli.core.features.line.sharding import Shard
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.features.store.item_writer import ItemWriter, OpenWriter, open_features
 from videobert_cli.core.features.store.quarantine import MAIN_WORKER
-from videobert_cli.core.features.store.source import source_fingerprint
+from videobert_cli.core.features.store.source import changed_videos
 from videobert_cli.core.video.entries import Video
 from videobert_cli.errors import StaleStageError
 
 __all__ = ["ExtractProgress", "ExtractRates", "ExtractReport", "ItemReport", "Outcome", "extract_features"]
-
-# A network disk takes a millisecond and more to open a file: a million of them one by one would take an hour.
-_NUM_FILES_AT_ONCE = 16
 
 
 class Engine(Protocol):
@@ -129,14 +125,8 @@ def _engine(
 
 def _require_unchanged(videos: Sequence[Video], *, writer: ItemWriter) -> None:
     """Refuse a store whose videos have changed; one that is no longer there cannot have."""
-    stored = [video for video in videos if video.id in writer]
-    with ThreadPoolExecutor(_NUM_FILES_AT_ONCE) as threads:
-        found = threads.map(lambda video: source_fingerprint(video.path), stored)
-        changed = [
-            video.path
-            for video, now in zip(stored, found, strict=True)
-            if now is not None and now != writer.item(video.id).facts.get("source")
-        ]
+    facts = {video.id: writer.item(video.id).facts for video in videos if video.id in writer}
+    changed = [video.path for video in changed_videos(videos, remembered=facts)]
     if changed:
         raise StaleStageError(
             f"{len(changed)} video(s) changed since their features were made, first {changed[0].name!r}",

@@ -1,14 +1,34 @@
 """What a stored item remembers of its source file, so that a changed video is never taken for the old one."""
 
 import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import xxhash
 
 from videobert_cli import artifacts
+from videobert_cli.core.video.entries import Video
 
 _EDGE_BYTES = 65_536
+# A network disk takes a millisecond and more to open a file: a million of them one by one would take an hour.
+_NUM_FILES_AT_ONCE = 16
+
+
+def changed_videos(videos: Sequence[Video], *, remembered: Mapping[str, Mapping[str, Any]]) -> list[Video]:
+    """Return the videos whose file is not the one that `remembered` (facts of stored items by id) tells of.
+
+    Videos without facts are passed over, and so is a file that is not there any more: it cannot have changed.
+    """
+    stored = [video for video in videos if video.id in remembered]
+    with ThreadPoolExecutor(_NUM_FILES_AT_ONCE) as threads:
+        found = threads.map(lambda video: source_fingerprint(video.path), stored)
+        return [
+            video
+            for video, now in zip(stored, found, strict=True)
+            if now is not None and now != remembered[video.id].get("source")
+        ]
 
 
 def source_fingerprint(path: Path) -> dict[str, Any] | None:

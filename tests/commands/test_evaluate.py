@@ -1,0 +1,51 @@
+"""`videobert evaluate --model`: models made elsewhere, one or several, beside the run's own."""
+
+import json
+from pathlib import Path
+
+import pytest
+from executable import FinishedRun
+
+MODELS = ("runs/tiny/pretrain/model", "runs/tiny/finetune/model")
+
+
+@pytest.fixture
+def folder(finished_run: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder like the finished run's, to be changed; the working directory."""
+    monkeypatch.chdir(finished_run.copy(tmp_path))
+    return tmp_path
+
+
+def _flags(*models: str) -> list[str]:
+    return [word for model in models for word in ("--model", model)]
+
+
+def test_several_models_are_measured_each_on_what_it_can_do(invoke, folder: Path) -> None:
+    first = invoke("evaluate", "tiny.yaml", *_flags(MODELS[0]), "--json")
+    assert json.loads(first.out)["status"] == "done"
+    document = json.loads(invoke("evaluate", "tiny.yaml", *_flags(*MODELS), "--json").out)
+    assert document["status"] == "done"
+    assert f"{MODELS[0]}:zero_shot.verb.top1" in document["metrics"]
+    assert f"{MODELS[1]}:classify.accuracy" in document["metrics"]
+    assert f"{MODELS[1]}:zero_shot.verb.top1" not in document["metrics"]
+    assert list(document["outputs"]) == list(MODELS)
+    assert all((folder / path / "report.json").is_file() for path in document["outputs"].values())
+    again = json.loads(invoke("evaluate", "tiny.yaml", *_flags(*MODELS), "--json").out)
+    assert again["status"] == "nothing-to-do"
+
+
+def test_a_mistyped_model_is_found_before_any_work(invoke, folder: Path) -> None:
+    outcome = invoke("evaluate", "tiny.yaml", *_flags(MODELS[0], "nowhere"))
+    assert outcome.exit_code == 3
+    assert outcome.error_lines[1] == "  at: --model nowhere"
+    assert list(folder.glob("runs/tiny/evaluate-*")) == []
+
+
+def test_the_plan_names_every_model(invoke, folder: Path) -> None:
+    plan = invoke("evaluate", "tiny.yaml", *_flags(*MODELS), "--dry-run")
+    lines = plan.out.splitlines()
+    assert [line for line in lines if line in MODELS] == list(MODELS)
+    assert [line for line in lines if line.startswith("evaluate")] == ["evaluate  missing: would be made"] * 2
+    assert lines.count("nothing was written (--dry-run)") == 1
+    document = json.loads(invoke("evaluate", "tiny.yaml", *_flags(*MODELS), "--dry-run", "--json").out)
+    assert [document["outputs"][model]["stages"]["evaluate"] for model in MODELS] == ["missing", "missing"]
