@@ -358,6 +358,15 @@ def test_sweep_takes_what_a_killed_process_left_and_nothing_else(tmp_path):
     assert names(tmp_path) == [".lock", "a.json", "tmp-5"]
 
 
+def test_sweep_of_one_name_leaves_what_belongs_to_others(tmp_path):
+    mine, theirs = (tmp_path / f".tmp-0123456789ab-{name}" for name in ("out", "other-out"))
+    own = tmp_path / ".tmp-mine-out"
+    for path in (mine, theirs, own):
+        path.touch()
+    artifacts.sweep(tmp_path, name="out")
+    assert (mine.exists(), theirs.exists(), own.exists()) == (False, True, True)
+
+
 def test_sweep_leaves_what_others_have_called_temporary_or_trash(tmp_path):
     theirs = [".tmp-thesis", ".trash-1000", ".tmp-1-a", ".tmp-0123456789ab", ".trash-0123456789AB-a"]
     for name in theirs:

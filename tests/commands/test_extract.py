@@ -79,3 +79,11 @@ def test_p41_weights_that_would_run_code_are_refused(invoke, short_clip: Path, t
     assert outcome.exit_code == 3
     assert "error: the weights file" in outcome.error_lines[0]
     assert not Path("PWNED").exists()
+
+
+def test_a_number_of_shards_alone_is_refused(invoke, clips: Path, tmp_path: Path) -> None:
+    outcome = invoke("extract", str(clips), "--out", str(tmp_path / "store"), "--num-shards", "4")
+    assert outcome.exit_code == 2
+    assert "there is no --emit-slurm" in outcome.err
+    assert "--shard I/N" in outcome.err
+    assert not (tmp_path / "store").exists()

@@ -19,7 +19,9 @@ TRASH_PREFIX = ".trash-"
 TEMPORARY_PREFIX = ".tmp-"
 _BLOCK_BYTES = 1 << 22
 # A run may be a folder with files of the user's own: what is swept has the very form of name that `_beside` gives.
-_OURS = re.compile(rf"({re.escape(TEMPORARY_PREFIX)}|{re.escape(TRASH_PREFIX)})[0-9a-f]{{12}}-.+", re.DOTALL)
+_OURS = re.compile(
+    rf"({re.escape(TEMPORARY_PREFIX)}|{re.escape(TRASH_PREFIX)})[0-9a-f]{{12}}-(?P<name>.+)", re.DOTALL
+)
 
 
 def publish(path: Path, write: Callable[[Path], object]) -> None:
@@ -99,11 +101,14 @@ def discard(path: Path) -> None:
     _delete(_move_to_trash(path))
 
 
-def sweep(directory: Path) -> None:
-    """Delete what a killed process left in `directory`: temporary files and unfinished deletions."""
+def sweep(directory: Path, *, name: str | None = None) -> None:
+    """Delete what a killed process left in `directory` (of `name` alone, where given): temporary files and
+    unfinished deletions.
+    """
     for prefix in (TEMPORARY_PREFIX, TRASH_PREFIX):
         for path in directory.glob(f"{prefix}*"):
-            if _OURS.fullmatch(path.name):
+            found = _OURS.fullmatch(path.name)
+            if found and name in {None, found["name"]}:
                 _delete(path)
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from videobert_cli.core.features.options import ExtractOptions
     from videobert_cli.pipeline.extraction import ExtractEnd
 
+# Jobs of a SLURM array, where the user names no number.
+_NUM_SHARDS = 16
 HELP = """Videos become features: one vector for each clip of 30 frames.
 
 With a recipe, the videos of its `data:` section; with --out DIR, the videos and folders named, by built-in defaults
@@ -73,7 +75,12 @@ def command(  # noqa: PLR0913 - one parameter a flag
         Path | None,
         typer.Option(metavar="FILE", help="Write a SLURM job array of --num-shards jobs and stop."),
     ] = None,
-    num_shards: Annotated[int, typer.Option(min=1, metavar="N", help="With --emit-slurm: jobs.")] = 16,
+    num_shards: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help=f"With --emit-slurm: jobs ({_NUM_SHARDS}).", show_default=False
+        ),
+    ] = None,
     overrides: flags.SetOption = [],  # noqa: B006 - typer reads the default, nothing changes it
     dry_run: flags.DryRunOption = False,
     print_config: flags.PrintConfigOption = False,
@@ -89,6 +96,8 @@ def command(  # noqa: PLR0913 - one parameter a flag
     part = _shard_of_process(shard)
     if emit_slurm is not None:
         _require_none({"--shard": part is not None, "--overwrite": overwrite}, beside="--emit-slurm")
+    elif num_shards is not None:
+        raise _num_shards_alone()
     overrides = [*overrides, *_kept(keep, codebook=codebook)]
     common = CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose)
     if out is not None:
@@ -152,6 +161,14 @@ def _require_none(flags_given: dict[str, bool], *, beside: str) -> None:
         )
 
 
+def _num_shards_alone() -> UsageError:
+    return UsageError(
+        "--num-shards says how many jobs --emit-slurm writes, and there is no --emit-slurm",
+        at="command line",
+        fix="add --emit-slurm job.sh, or run one part of N: --shard I/N",
+    )
+
+
 def _require_no_recipe(names: list[str]) -> None:
     """Refuse a recipe among videos: it would be quarantined in the store as one that cannot be read."""
     from videobert_cli.recipe.names import is_recipe_name
@@ -165,8 +182,10 @@ def _require_no_recipe(names: list[str]) -> None:
         )
 
 
-def _emit_slurm(path: Path, *, num_shards: int) -> CommandResult:
-    return slurm.emit_slurm(path, arguments=_without_slurm(sys.argv[2:]), num_shards=num_shards)
+def _emit_slurm(path: Path, *, num_shards: int | None) -> CommandResult:
+    return slurm.emit_slurm(
+        path, arguments=_without_slurm(sys.argv[2:]), num_shards=num_shards or _NUM_SHARDS
+    )
 
 
 def _options(
