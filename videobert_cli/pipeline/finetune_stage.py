@@ -71,7 +71,7 @@ def _execute(run: Run) -> StageReport:
         facts=facts,
     )
     best = result.training.best_loss
-    held_out = f", held-out loss {best:.3f}" if best is not None else ""
+    held_out = f", best held-out loss {best:.3f}" if best is not None else ""
     return StageReport(
         summary=f"{len(result.classes)} classes, {result.num_train_segments:,} segments, "
         f"{result.training.num_steps:,} steps{held_out}",

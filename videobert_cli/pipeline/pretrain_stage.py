@@ -89,7 +89,7 @@ def _execute(run: Run) -> StageReport:
         facts=facts,
     )
     best = result.training.best_loss
-    held_out = f", held-out loss {best:.3f}" if best is not None else ""
+    held_out = f", best held-out loss {best:.3f}" if best is not None else ""
     return StageReport(
         summary=f"{result.training.num_steps:,} steps{held_out}",
         facts={f"pretrain.{name}": value for name, value in facts.items()},

@@ -133,7 +133,7 @@ def _attend_varlen(
 ) -> Tensor:
     from torch.nn.attention.varlen import varlen_attn
 
-    # Only the arguments that no release has moved (ecosystem.md A11); full attention is the default in all.
+    # Only the arguments that no release has moved so far; full attention is the default in all.
     kernel = cast("Callable[..., Tensor]", varlen_attn)
     bounds, longest = layout.cu_seqlens, layout.max_seqlen
     return kernel(query_SND, key_SND, value_SND, bounds, bounds, longest, longest)

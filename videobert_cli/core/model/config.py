@@ -42,7 +42,7 @@ class VideoBERTConfig:
 
     `vocab_size` counts text tokens only; `visual_embedding_size` is the width of the centroids; `softmax`
     says whether text and visual words compete in one softmax (paper) or each among themselves;
-    `train_visual_embeddings` whether the centroid rows move (paper: frozen, facts.md 3.4);
+    `train_visual_embeddings` whether the centroid rows move (paper: frozen in pretraining);
     `classifier_pooling` what a classifier reads; `id2label` its classes, in the order of the logits.
     `dropped_keys` are the keys of a file that mean nothing here and were not obeyed (`auto_map`,
     `trust_remote_code`, ...); they are never written again.

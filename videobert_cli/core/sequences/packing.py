@@ -19,7 +19,7 @@ class TokenSequence:
     """One input of the model, as the sequence stage makes it.
 
     `labels_S` holds the token to be predicted, or -100 where no loss is taken; `alignment` is 1 when text and
-    video belong together, 0 when they do not (note: MDSKUL's 0 means aligned, facts.md 1.1), -100 when nobody
+    video belong together, 0 when they do not (BERT's next-sentence labels are the other way round), -100 when nobody
     asks.
     """
 

@@ -37,7 +37,7 @@ def clips_between(
     """Return the clips whose middle lies in [start, end); where none does, the one clip nearest to the interval.
 
     The middle gives every clip to at most one of two sentences that follow each other, and the nearest clip keeps a
-    short sentence from an empty video part, the fault of rounding both ends (peers' five rules: docs/sequences.md).
+    short sentence from an empty video part, the fault of rounding both ends (docs/flow.md has peers' rules).
 
     Args:
         start_seconds: Start of the interval, from the first frame shown.

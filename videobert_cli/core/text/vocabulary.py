@@ -52,7 +52,7 @@ def corpus_vocabulary(texts: Iterable[str], *, min_count: int, max_size: int, lo
     same as `##` continuations, then the words that occur `min_count` times, by falling count, ties by
     spelling. So every text of seen characters is spelt without [UNK], unless `max_size` cuts the rarest
     characters off (or a word is longer than 100 letters). tokenizers' own WordPiece training gives other ids
-    each time (ecosystem.md fact 3).
+    each time (huggingface/tokenizers#1794).
     """
     normalizer = _normalizer(lowercase=lowercase)
     splitter = pre_tokenizers.BertPreTokenizer()

@@ -69,7 +69,7 @@ class DecoderPool:
         self._positions = itertools.count()
         self._request = portioned(request)
         # Alone, a child decodes with two threads: the second hides what the first waits for. Several children fill the
-        # cores better than threads do (decoders.md: 584 frames/s against 420).
+        # cores better than threads do (584 frames/s of 720p against 420).
         num_threads = 2 if num_workers == 1 else 1
         self._readers = [VideoReader(options, num_threads=num_threads) for _ in range(num_workers)]
         self._events: queue.Queue[PoolEvent | BaseException | None] = queue.Queue(maxsize=2 * num_workers)

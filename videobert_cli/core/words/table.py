@@ -102,7 +102,7 @@ class WordTable:
         """Write the artifact `words` at `directory`, replacing what is there; return its content hash."""
         ids = self.ids()
         lengths_N = np.array([len(self._words[video_id]) for video_id in ids], dtype=np.int64)
-        # 16 bits where they suffice: the words of HowTo100M are 0.65 GB then (design.md section 4).
+        # 16 bits where they suffice: the words of HowTo100M are 0.65 GB then.
         word_type = np.int16 if self.num_words <= _MAX_INT16_WORDS else np.int32
         arrays = {
             "words": _joined([self._words[video_id] for video_id in ids]).astype(word_type),

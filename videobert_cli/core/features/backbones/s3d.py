@@ -93,7 +93,7 @@ class S3D(nn.Module):
         self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Conv3d(FEATURE_DIM, num_classes, 1))
 
     def forward(self, clips_NCTHW: Tensor) -> Tensor:
-        """Return the features `[N, 1024]`: the mean over time and space of `avgpool`'s output (facts.md 4.1).
+        """Return the features `[N, 1024]`: the mean over time and space of `avgpool`'s output.
 
         That weighs 30 frames' four time steps 1/6, 2/6, 2/6, 1/6, exactly as the classifier sees them; it is
         not the plain mean of `features`. At least 14 frames and 224 x 224 pixels.

@@ -1,7 +1,7 @@
 """MIL-NCE's S3D-G as a backbone: pixels in [0, 1], and a name for each of its two layers.
 
 `s3d_mil_nce` gives `mixed_5c` (1,024 numbers, for tasks), `s3d_mil_nce_embedding` the joint text-video space (512).
-Publications that say "HowTo100M S3D features" mean one or the other (facts.md 4.1), so the name travels with them.
+Publications that say "HowTo100M S3D features" mean one or the other, so the name travels with them.
 Shapes: N clips, D feature.
 """
 

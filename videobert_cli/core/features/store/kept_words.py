@@ -151,7 +151,7 @@ class WordKeeping:
             dim=1,
             worker=worker,
             kind=KIND,
-            # 16 bits where they suffice: the words of HowTo100M are 0.65 GB then (design.md section 4).
+            # 16 bits where they suffice: the words of HowTo100M are 0.65 GB then.
             dtype="int16" if self.assigner.num_words <= _MAX_INT16_WORDS else "int32",
         )
         if self.features is None:
