@@ -58,7 +58,20 @@ def test_the_report_is_scikit_learns():
     assert all(name in scores.report_text for name in ("cut", "stir", "fry", "macro avg"))
 
 
-def test_a_class_without_segments_is_in_the_report_with_zeros():
-    scores = classification_scores(np.array([[0.9, 0.1]]), np.array([0]), classes=("cut", "stir"))
+def test_a_class_that_is_answered_without_having_segments_counts_with_zero():
+    scores = classification_scores(
+        np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 0]), classes=("cut", "stir")
+    )
     assert scores.report["stir"]["f1-score"] == 0.0
+    assert scores.macro_f1 == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_a_class_that_the_split_does_not_show_is_no_mistake():
+    classes = ("cut", "stir", "fry", "boil")
+    truth = np.array([0, 2, 2])
+    scores = classification_scores(np.eye(4)[truth], truth, classes=classes)
     assert scores.accuracy == 1.0
+    assert scores.macro_f1 == 1.0
+    assert scores.report["macro avg"]["f1-score"] == 1.0
+    assert scores.report["fry"]["support"] == 2
+    assert "boil" not in scores.report_text

@@ -128,6 +128,21 @@ def test_p33_a_model_goes_on_with_its_own_codebook_and_vocabulary_alone(publishe
         start_model(options, tokenizer=other_text, codebook=codebook, seed=9)
 
 
+@pytest.mark.parametrize("is_trained", [True, False])
+def test_a_continued_model_obeys_the_recipe_in_all_but_its_sizes(published, is_trained):
+    root, arguments, _ = published
+    options = ModelOptions(
+        init=root / "pretrained", dropout=0.37, softmax="per_modality", train_visual_embeddings=is_trained
+    )
+    codebook, tokenizer = Codebook.load(root / "codebook"), arguments["parts"].tokenizer
+    model = start_model(options, tokenizer=tokenizer, codebook=codebook, seed=9)
+    assert model.config.hidden_size == 32
+    assert model.config.softmax == "per_modality"
+    assert model.bert.embeddings.dropout.probability == 0.37
+    assert model.bert.encoder.layer[0].attention.self.dropout_prob == 0.37
+    assert model.bert.embeddings.visual_embeddings.weight.requires_grad is is_trained
+
+
 def test_publishing_again_replaces_and_a_failure_keeps_the_old(published, copy):
     _, arguments, model = published
     before = sorted(path.name for path in copy.iterdir())

@@ -144,6 +144,16 @@ def test_principal_components_equal_scikit_learns(dim):
     assert (components.gather(1, components.abs().argmax(dim=1, keepdim=True)) > 0).all()
 
 
+def test_whitening_without_a_number_of_components_takes_all():
+    scales = np.array([1, 3, 9, 27, 81], dtype=np.float32)
+    features_ND = np.random.default_rng(0).normal(size=(500, 5)).astype(np.float32) * scales + 3
+    whitened = fit(features_ND, branching=2, num_levels=1, whiten=True)
+    asked = fit(features_ND, branching=2, num_levels=1, num_components=5, whiten=True)
+    ours = whitened.projection.apply(features_ND, device=CPU).numpy()
+    np.testing.assert_allclose(np.cov(ours.T), np.eye(5), atol=1e-2)
+    np.testing.assert_array_equal(whitened.centroids_KD, asked.centroids_KD)
+
+
 def test_more_components_than_the_data_has_are_left_out():
     codebook = fit(features(5, dim=30), num_components=20, whiten=True, branching=2, num_levels=1)
     assert 1 <= codebook.projected_dim <= 4

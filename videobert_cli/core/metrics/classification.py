@@ -38,13 +38,18 @@ def top_k_accuracy(scores_NC: np.ndarray, truth_N: np.ndarray, *, k: int) -> flo
 def classification_scores(
     probabilities_NC: np.ndarray, truth_N: np.ndarray, *, classes: Sequence[str]
 ) -> ClassificationScores:
-    """Return scikit-learn's scores of the most probable class against the truth."""
+    """Return scikit-learn's scores of the most probable class against the truth.
+
+    As by its default, means over classes are those of classes that have a segment or were answered: a class of the
+    training videos that the split does not show can be neither right nor wrong.
+    """
     # Half a second of imports that only this function needs; a finished evaluation is shown without it.
     from sklearn.metrics import accuracy_score, classification_report, f1_score
 
     predicted_N = probabilities_NC.argmax(axis=1)
-    labels = list(range(len(classes)))
-    arguments: dict[str, Any] = {"labels": labels, "target_names": list(classes), "zero_division": 0}
+    labels = [int(label) for label in np.union1d(truth_N, predicted_N)]
+    names = [classes[label] for label in labels]
+    arguments: dict[str, Any] = {"labels": labels, "target_names": names, "zero_division": 0}
     return ClassificationScores(
         accuracy=float(accuracy_score(truth_N, predicted_N)),
         macro_f1=float(f1_score(truth_N, predicted_N, labels=labels, average="macro", zero_division=0)),

@@ -1,11 +1,13 @@
 """Words and sentences become a pretrained model: the one function behind `videobert pretrain`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from videobert_cli.core.model.checkpoint import WEIGHTS_NAME
 from videobert_cli.core.model.config import MODEL_TYPE, VideoBERTConfig, read_config
 from videobert_cli.core.model.init import load_bert, new_model
 from videobert_cli.core.model.options import ModelOptions
@@ -117,7 +119,7 @@ def start_model(
     """
     visual_KD = torch.from_numpy(codebook.visual_embeddings())
     if options.init != "scratch" and _is_videobert(Path(options.init)):
-        model = _continued(Path(options.init), tokenizer=tokenizer, codebook=codebook)
+        model = _continued(Path(options.init), options=options, tokenizer=tokenizer, codebook=codebook)
         _require_positions(model.config, max_num_tokens=max_num_tokens)
         return model
     bert = None if options.init == "scratch" else load_bert(options.init)
@@ -141,14 +143,21 @@ def start_model(
         **{**sizes, **(bert.sizes if bert is not None else {})},
         num_visual_words=codebook.num_words,
         visual_embedding_size=visual_KD.shape[1],
-        hidden_dropout_prob=options.dropout,
-        attention_probs_dropout_prob=options.dropout,
-        softmax=options.softmax,
-        train_visual_embeddings=options.train_visual_embeddings,
+        **_choices(options),
     )
     _require_positions(config, max_num_tokens=max_num_tokens)
     centroids_KD = visual_KD if options.visual_embeddings == "centroids" else None
     return new_model(config, seed=seed, centroids_KD=centroids_KD, bert=bert)
+
+
+def _choices(options: ModelOptions) -> dict[str, Any]:
+    """Return what no model to start from decides: these are no sizes, and no weight depends on them."""
+    return {
+        "hidden_dropout_prob": options.dropout,
+        "attention_probs_dropout_prob": options.dropout,
+        "softmax": options.softmax,
+        "train_visual_embeddings": options.train_visual_embeddings,
+    }
 
 
 def _require_positions(config: VideoBERTConfig, *, max_num_tokens: int) -> None:
@@ -167,9 +176,11 @@ def _is_videobert(directory: Path) -> bool:
 
 
 def _continued(
-    directory: Path, *, tokenizer: VideoBERTTokenizer, codebook: Codebook
+    directory: Path, *, options: ModelOptions, tokenizer: VideoBERTTokenizer, codebook: Codebook
 ) -> VideoBERTForPreTraining:
-    model = VideoBERTForPreTraining.from_pretrained(directory)
+    config = replace(VideoBERTConfig.from_pretrained(directory), **_choices(options))
+    model = VideoBERTForPreTraining(config, seed=None)
+    model.load_weights(directory / WEIGHTS_NAME)
     found = (model.config.num_visual_words, model.config.vocab_size)
     wanted = (codebook.num_words, tokenizer.num_text_tokens)
     if found != wanted:

@@ -83,18 +83,19 @@ def fit_projection(
 
     With `standardize_parts` each part of the feature (consecutive, sizes `parts`) gets total variance 1.
     Principal components come by falling variance, at most as many as the data has; each component's largest
-    entry is positive, so that the sign is no matter of chance. `whiten` gives each the variance 1.
+    entry is positive, so that the sign is no matter of chance. `whiten` gives each the variance 1; it needs components,
+    so with `num_components` None it takes all there are.
     """
     dim = features_ND.shape[1]
-    if not standardize_parts and num_components is None:
+    if not (standardize_parts or whiten) and num_components is None:
         return Projection.identity(dim)
     mean_D, variance_D = _moments(features_ND)
     scale_D = _part_scale(variance_D, parts) if standardize_parts else torch.ones(dim, dtype=torch.float64)
     centred = Projection(mean_D=mean_D, scale_D=scale_D, components_KD=None)
-    if num_components is None:
+    if num_components is None and not whiten:
         return centred
     covariance_DD = _covariance(features_ND, centred, device=device)
-    num_possible = max(1, min(num_components, len(features_ND) - 1))
+    num_possible = max(1, min(num_components or dim, len(features_ND) - 1))
     variances_K, components_KD = _principal_components(covariance_DD, num_possible, seed=seed)
     is_real_K = variances_K > _LEAST_VARIANCE_SHARE * covariance_DD.diagonal().sum()
     is_real_K[0] = True
