@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -377,3 +378,26 @@ def test_a_process_that_dies_while_writing_leaves_the_old_directory(tmp_path):
     assert len(names(tmp_path)) == 2
     artifacts.sweep(tmp_path)
     assert names(tmp_path) == ["model"]
+
+
+def test_what_another_discards_first_is_no_error(tmp_path, monkeypatch):
+    (tmp_path / "manifest.json").write_text("{}")
+    rename = Path.rename
+
+    def rename_second(self, target):
+        if self.name == "manifest.json":
+            self.unlink()
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename_second)
+    artifacts.discard(tmp_path / "manifest.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_leavings_of_one_name_go_and_those_of_a_longer_name_stay(tmp_path):
+    left = [".tmp-0123456789ab-a.h5", ".trash-0123456789ab-a.h5"]
+    others = [".tmp-0123456789ab-old-a.h5", ".tmp-0123456789ab-a.h5.bak", "a.h5"]
+    for name in left + others:
+        (tmp_path / name).write_bytes(b"x")
+    artifacts.sweep_of(tmp_path / "a.h5")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)

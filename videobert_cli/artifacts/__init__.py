@@ -11,6 +11,7 @@ from videobert_cli.artifacts.files import (
     publish_json,
     publish_text,
     sweep,
+    sweep_of,
 )
 from videobert_cli.artifacts.manifest import (
     MANIFEST_NAME,
@@ -43,5 +44,6 @@ __all__ = [
     "require_intact",
     "seal",
     "sweep",
+    "sweep_of",
     "verify",
 ]

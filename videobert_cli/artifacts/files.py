@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from videobert_cli.errors import ResourceError
 TRASH_PREFIX = ".trash-"
 TEMPORARY_PREFIX = ".tmp-"
 _BLOCK_BYTES = 1 << 22
+_NUM_RANDOM = 12
 
 
 def publish(path: Path, write: Callable[[Path], object]) -> None:
@@ -103,6 +105,15 @@ def sweep(directory: Path) -> None:
             _delete(path)
 
 
+def sweep_of(path: Path) -> None:
+    """Delete what a killed process left beside `path` while it published or discarded that name, and no other's."""
+    # As many `?` as the random part is long: with `*`, the files of `b-a` would be those of `a`.
+    unknown = "?" * _NUM_RANDOM
+    for prefix in (TEMPORARY_PREFIX, TRASH_PREFIX):
+        for left in path.parent.glob(f"{prefix}{unknown}-{glob.escape(path.name)}"):
+            _delete(left)
+
+
 def hash_file(path: Path) -> str:
     """Return the xxh3-128 hash of a file, as hexadecimal text."""
     digest = xxhash.xxh3_128()
@@ -126,14 +137,16 @@ def _fsync(path: Path) -> None:
 
 
 def _beside(path: Path, prefix: str) -> Path:
-    return path.parent / f"{prefix}{uuid.uuid4().hex[:12]}-{path.name}"
+    return path.parent / f"{prefix}{uuid.uuid4().hex[:_NUM_RANDOM]}-{path.name}"
 
 
 def _move_to_trash(path: Path) -> Path | None:
     """Rename `path` and return where it is now, None where there was nothing."""
-    if not path.exists() and not path.is_symlink():
+    try:
+        return path.rename(_beside(path, TRASH_PREFIX))
+    except (FileNotFoundError, NotADirectoryError):
+        # Asked first, it could still go before it is renamed: shards of one store discard the same manifest.
         return None
-    return path.rename(_beside(path, TRASH_PREFIX))
 
 
 def _delete(path: Path | None) -> None:

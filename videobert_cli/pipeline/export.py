@@ -4,7 +4,6 @@ Shapes: T clips of one video, D feature.
 """
 
 import contextlib
-import glob
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +12,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from videobert_cli.artifacts import discard, is_finished, read_manifest
+from videobert_cli.artifacts import is_finished, read_manifest, sweep_of
 from videobert_cli.core.features.store.export import ExportReport, ExportSource, Form, export_store
 from videobert_cli.core.features.store.format import STORE_NAME
 from videobert_cli.core.features.store.kept_words import KIND as KEPT_WORDS
@@ -85,8 +84,7 @@ def _alone(out: Path) -> Iterator[None]:
     path = out.parent / f".{out.name}.lock"
     try:
         with FileLock(path, timeout=0):
-            for left in out.parent.glob(f".tmp-*-{glob.escape(out.name)}"):
-                discard(left)
+            sweep_of(out)
             yield
             path.unlink(missing_ok=True)
     except Timeout as error:
