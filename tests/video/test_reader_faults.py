@@ -51,9 +51,17 @@ def test_files_that_are_no_files(tmp_path, reader):
     (tmp_path / "folder.mp4").mkdir()
     os.mkfifo(tmp_path / "fifo.mp4")
     (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
-    for name in ("folder.mp4", "fifo.mp4", "loop.mp4", "missing.mp4"):
+    for name in ("folder.mp4", "fifo.mp4", "loop.mp4", "missing.mp4", "x" * 300 + ".mp4"):
         assert reason(reader, tmp_path / name) == "not-a-file", name
     assert reason(reader, Path("/dev/zero")) == "not-a-file"
+
+
+def test_a_time_limit_beyond_what_a_timer_takes_is_no_limit(good, monkeypatch):
+    failed = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    with VideoReader(ReaderOptions(timeout_seconds=1e12)) as reader:
+        assert any(list(reader.read(good, request())))
+    assert failed == []
 
 
 def test_files_that_are_no_media(tmp_path, reader):
