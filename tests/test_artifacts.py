@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -358,15 +359,6 @@ def test_sweep_takes_what_a_killed_process_left_and_nothing_else(tmp_path):
     assert names(tmp_path) == [".lock", "a.json", "tmp-5"]
 
 
-def test_sweep_of_one_name_leaves_what_belongs_to_others(tmp_path):
-    mine, theirs = (tmp_path / f".tmp-0123456789ab-{name}" for name in ("out", "other-out"))
-    own = tmp_path / ".tmp-mine-out"
-    for path in (mine, theirs, own):
-        path.touch()
-    artifacts.sweep(tmp_path, name="out")
-    assert (mine.exists(), theirs.exists(), own.exists()) == (False, True, True)
-
-
 def test_sweep_leaves_what_others_have_called_temporary_or_trash(tmp_path):
     theirs = [".tmp-thesis", ".trash-1000", ".tmp-1-a", ".tmp-0123456789ab", ".trash-0123456789AB-a"]
     for name in theirs:
@@ -394,3 +386,26 @@ def test_a_process_that_dies_while_writing_leaves_the_old_directory(tmp_path):
     assert len(names(tmp_path)) == 2
     artifacts.sweep(tmp_path)
     assert names(tmp_path) == ["model"]
+
+
+def test_what_another_discards_first_is_no_error(tmp_path, monkeypatch):
+    (tmp_path / "manifest.json").write_text("{}")
+    rename = Path.rename
+
+    def rename_second(self, target):
+        if self.name == "manifest.json":
+            self.unlink()
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename_second)
+    artifacts.discard(tmp_path / "manifest.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_leavings_of_one_name_go_and_those_of_a_longer_name_stay(tmp_path):
+    left = [".tmp-0123456789ab-a.h5", ".trash-0123456789ab-a.h5"]
+    others = [".tmp-0123456789ab-old-a.h5", ".tmp-0123456789ab-a.h5.bak", "a.h5"]
+    for name in left + others:
+        (tmp_path / name).write_bytes(b"x")
+    artifacts.sweep(tmp_path, name="a.h5")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)

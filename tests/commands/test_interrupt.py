@@ -15,6 +15,7 @@ class Held: ...
 
 held = Held()
 weakref.finalize(held, os.kill, os.getpid(), signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 sys.argv = ["videobert", "--version"]
 entry.main()
 """
@@ -29,6 +30,7 @@ class Interrupting:
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Interrupting())
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 sys.argv = ["videobert", "--version"]
 entry.main()
 """

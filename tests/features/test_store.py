@@ -175,6 +175,22 @@ def test_full_shards_are_packed_while_extracting(tmp_path) -> None:
     )
 
 
+def test_a_damaged_shard_that_is_removed_costs_its_own_videos_alone(tmp_path) -> None:
+    for name in "abc":
+        writer = writer_at(tmp_path)
+        fill(writer, [name])
+        writer.seal()
+    damaged = tmp_path / "shards/main-000000.safetensors"
+    damaged.unlink()
+    damaged.with_name("main-000000.index.json").unlink()
+    writer = writer_at(tmp_path)
+    assert "a" not in writer
+    fill(writer, ["a", "d"])
+    writer.seal()
+    assert_holds(tmp_path, "abcd")
+    assert verify_store(tmp_path) == []
+
+
 def test_other_settings_are_refused_with_the_difference(tmp_path) -> None:
     writer_at(tmp_path)
     with pytest.raises(StaleStageError, match=r"frames_per_second: 20\.0 -> 10\.0"):

@@ -93,9 +93,9 @@ def variable(folder: Path, name: str, *, start: int = 0, **options) -> ExactClip
     )  # fmt: skip
 
 
-def edited(folder: Path, name: str, *, first: int, last: int | None = None) -> ExactClip:
+def edited(folder: Path, name: str, *, first: int, last: int | None = None, **options) -> ExactClip:
     """An edit list that begins at frame `first`, in the middle of a group, and may end before `last`."""
-    whole = constant(folder, name, tick=MS)
+    whole = constant(folder, name, tick=MS, **options)
     data = bytearray(whole.path.read_bytes())
     media_scale = _number(data, data.index(b"mdhd") + 16)
     movie_scale = _number(data, data.index(b"mvhd") + 16)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from videobert_cli.core.video.images import read_image_folder
 from videobert_cli.core.video.manifest import (
     LabelledSegment,
     manifest_columns,
@@ -84,6 +85,12 @@ def test_a_folder_of_pictures_is_one_video_wherever_it_lies(tmp_path):
         "stir/p2": (tmp_path / "stir/p2", tmp_path / "stir/p2.srt"),
     }
     assert [v.id for v in videos_of(tmp_path / "cut/p1")] == ["p1"]
+
+
+def test_hidden_files_beside_pictures_change_nothing(tmp_path):
+    make(tmp_path, "cut/p1/0.5.jpg", "cut/p1/1.jpg", "cut/p1/._0.5.jpg", "cut/p1/.2.jpg")
+    assert [v.id for v in videos_of(tmp_path)] == ["cut/p1"]
+    assert [image.path.name for image in read_image_folder(tmp_path / "cut/p1")] == ["0.5.jpg", "1.jpg"]
 
 
 def test_pipes_folders_and_links_with_a_video_name_are_listed_and_loops_end(tmp_path):

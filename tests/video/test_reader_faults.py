@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from exact_clips import edited
 from rendered_videos import cut, read, render, request, shown_numbers
 
 from videobert_cli.core.video import reader as reader_module
@@ -51,9 +52,17 @@ def test_files_that_are_no_files(tmp_path, reader):
     (tmp_path / "folder.mp4").mkdir()
     os.mkfifo(tmp_path / "fifo.mp4")
     (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
-    for name in ("folder.mp4", "fifo.mp4", "loop.mp4", "missing.mp4"):
+    for name in ("folder.mp4", "fifo.mp4", "loop.mp4", "missing.mp4", "x" * 300 + ".mp4"):
         assert reason(reader, tmp_path / name) == "not-a-file", name
     assert reason(reader, Path("/dev/zero")) == "not-a-file"
+
+
+def test_a_time_limit_beyond_what_a_timer_takes_is_no_limit(good, monkeypatch):
+    failed = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    with VideoReader(ReaderOptions(timeout_seconds=1e12)) as reader:
+        assert any(list(reader.read(good, request())))
+    assert failed == []
 
 
 def test_files_that_are_no_media(tmp_path, reader):
@@ -140,6 +149,19 @@ def test_half_a_download_is_truncated_unless_allowed(tmp_path, reader, lenient, 
     *batches, summary = lenient.read(half, request())
     assert 20 < summary.num_decoded_frames < 150
     assert shown_numbers(batches)[0][0] == 0
+
+
+def test_a_film_that_its_edit_list_cuts_short_is_whole(tmp_path, reader):
+    clip = edited(tmp_path, "a.mp4", first=17, last=69, num=250)
+    *batches, summary = reader.read(clip.path, request())
+    assert summary.num_decoded_frames == 69 - 17
+    assert summary.duration_seconds == pytest.approx((69 - 17) / 25)
+    assert shown_numbers(batches)[0][0] == 17
+
+
+def test_half_of_a_film_that_an_edit_list_cuts_is_truncated(tmp_path, reader):
+    clip = edited(tmp_path, "a.mp4", first=17, last=240, num=250, container=FASTSTART)
+    assert reason(reader, cut(clip.path, tmp_path / "half.mp4", share=0.5)) == "truncated"
 
 
 def test_a_damaged_packet_is_a_decode_error_and_allowed_up_to_there(tmp_path, good, reader, lenient):

@@ -140,9 +140,11 @@ def _beside(path: Path, prefix: str) -> Path:
 
 def _move_to_trash(path: Path) -> Path | None:
     """Rename `path` and return where it is now, None where there was nothing."""
-    if not path.exists() and not path.is_symlink():
+    try:
+        return path.rename(_beside(path, TRASH_PREFIX))
+    except (FileNotFoundError, NotADirectoryError):
+        # Asked first, it could still go before it is renamed: shards of one store discard the same manifest.
         return None
-    return path.rename(_beside(path, TRASH_PREFIX))
 
 
 def _delete(path: Path | None) -> None:

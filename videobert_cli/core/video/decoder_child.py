@@ -68,7 +68,7 @@ def open_source(
         VideoError: The file fails a check that needs no decoding.
         ImportError: The decoder is not installed.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - `Path.is_dir` raises for a name that is too long, or in a closed folder
         from videobert_cli.core.video.image_frames import ImageSource
 
         return ImageSource(path, request=request, limits=limits)

@@ -136,7 +136,9 @@ class Watch:
 
     def __enter__(self) -> None:
         self._start_seconds = time.monotonic()
-        self._timer = threading.Timer(max(0.0, self._left_seconds), self._fire)
+        # A timer refuses to wait for longer than centuries, in its own thread, and then nobody watches.
+        seconds = min(max(0.0, self._left_seconds), threading.TIMEOUT_MAX)
+        self._timer = threading.Timer(seconds, self._fire)
         self._timer.daemon = True
         self._timer.start()
 

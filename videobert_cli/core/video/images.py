@@ -8,6 +8,7 @@ import csv
 import itertools
 import math
 import statistics
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +32,7 @@ def is_image_folder(directory: Path) -> bool:
     """Return whether the folder is one video: it has a `frames.csv`, or every picture in it is named by a time."""
     if (directory / INDEX_NAME).is_file():
         return True
-    images = [
-        path for path in directory.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-    ]
+    images = [path for path in _pictures(directory) if path.is_file()]
     return bool(images) and all(_seconds(image.stem) is not None for image in images)
 
 
@@ -65,11 +64,18 @@ def read_image_folder(directory: Path) -> list[ShownImage]:
 
 def _read_names(directory: Path) -> list[tuple[Path, float, float | None]]:
     timed: list[tuple[Path, float, float | None]] = []
-    for path in directory.iterdir():
-        start = _seconds(path.stem) if path.suffix.lower() in IMAGE_SUFFIXES else None
+    for path in _pictures(directory):
+        start = _seconds(path.stem)
         if start is not None:
             timed.append((path, start, None))
     return timed
+
+
+def _pictures(directory: Path) -> Iterator[Path]:
+    """Yield what has a picture's suffix; hidden names are left out: macOS puts a `._12.5.jpg` beside a `12.5.jpg`."""
+    for path in directory.iterdir():
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."):
+            yield path
 
 
 def _read_index(index: Path) -> list[tuple[Path, float, float | None]]:

@@ -45,7 +45,12 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
 
     FFmpeg gives a matrix (a b u, c d v, x y w) with x' = a x + c y and y' = b x + d y.
     """
-    side_datas = cast(SideDataContainer, frame.side_data)
+    try:
+        side_datas = cast(SideDataContainer, frame.side_data)
+    except ValueError:
+        # PyAV names no kind of data that is newer than itself, Exif among them, and refuses them all for it; the angle
+        # it still gives, in degrees counter-clockwise. A mirror is lost.
+        return _turned(frame.rotation)
     for number in range(len(side_datas)):
         side_data = side_datas[number]
         if side_data.type.name == "DISPLAYMATRIX" and side_data.buffer_size >= _MATRIX.size:
@@ -55,6 +60,19 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
             if b and c and abs(b) > abs(a) and abs(c) > abs(d):
                 return Orientation(transpose=True, mirror_horizontal=c < 0, mirror_vertical=b < 0)
     return Orientation()
+
+
+def _turned(degrees: int) -> Orientation:
+    """Return what a turn by so many degrees counter-clockwise is, to the nearest quarter."""
+    match round(degrees / 90) % 4:
+        case 1:
+            return Orientation(transpose=True, mirror_vertical=True)
+        case 2:
+            return Orientation(mirror_horizontal=True, mirror_vertical=True)
+        case 3:
+            return Orientation(transpose=True, mirror_horizontal=True)
+        case _:
+            return Orientation()
 
 
 def displayed_aspect(width: int, height: int, *, sample_aspect: Fraction | None) -> Fraction:

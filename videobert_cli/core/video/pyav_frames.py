@@ -153,8 +153,19 @@ def completeness_of(file: BinaryIO, media: Media) -> Completeness:
         num_bytes=os.fstat(file.fileno()).st_size,
         promised_num_bytes=promised_num_bytes(file),
         declared_duration_seconds=media.declared_duration_seconds,
-        declared_num_frames=media.stream.frames,
+        declared_num_frames=_declared_num_frames(media),
     )
+
+
+def _declared_num_frames(media: Media) -> int:
+    """Return how many frames the file's index lists, 0 where it does not say.
+
+    MP4 counts a track's frames before its edit list takes some away (a phone's trim keeps the whole recording): of
+    those that FFmpeg's index holds, the list has been applied.
+    """
+    num_frames = media.stream.frames
+    is_mp4 = "mp4" in media.container.format.name.split(",")
+    return min(num_frames, len(media.stream.index_entries)) if is_mp4 else num_frames
 
 
 def _with_sorted_times(frames: Iterator[SourceFrame]) -> Iterator[SourceFrame]:

@@ -92,15 +92,21 @@ def export_store(
         on_progress: Called with videos done and videos in all; what it raises ends the export, and nothing is left.
 
     Raises:
-        UsageError: Something else is at `out`.
+        UsageError: Something else is at `out`; a folder that is no export is never replaced.
         InputError: h5py is not installed.
         ArtifactError: An item of the source is damaged.
         ResourceError: The disk is full.
     """
     library = _h5py() if form == "hdf5" else None
     content = artifacts.hash_json([source.kind, dict(source.fingerprint), source.content_hash()])
+    found = _exported_content(out, library=library) if out.exists() else None
+    if found is None and out.is_dir() and any(out.iterdir()):
+        raise UsageError(
+            "there is a folder with something else already",
+            at=str(out),
+            fix="name another place, or remove it",
+        )
     if out.exists() and on_existing == "keep":
-        found = _exported_content(out, library=library)
         if found == content:
             return _counted(source, out, is_new=False)
         raise UsageError(

@@ -5,6 +5,8 @@ Shapes: T clips of one video, D feature.
 
 import contextlib
 import json
+import tokenize
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +25,18 @@ from videobert_cli.core.features.store.writer import FeatureStoreWriter
 from videobert_cli.errors import InputError, StaleStageError, VideoError
 
 _STAGE = "import"
+# What numpy raises for headers that are no header: it parses them as Python, and takes what begins as a zip for one.
+_NOT_AN_ARRAY = (
+    ValueError,
+    EOFError,
+    SyntaxError,
+    TypeError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +228,7 @@ def _open_array(path: Path) -> NDArray[np.floating]:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise VideoError(f"cannot be read ({error})", reason="not-a-file", at=str(path)) from error
-    except (ValueError, EOFError, SyntaxError, TypeError, MemoryError, OverflowError) as error:
+    except _NOT_AN_ARRAY as error:
         raise VideoError(f"not an array of numbers ({error})", reason="not-npy", at=str(path)) from error
     if not isinstance(array, np.ndarray) or not np.issubdtype(array.dtype, np.floating):
         kind = array.dtype if isinstance(array, np.ndarray) else "an archive"

@@ -3,6 +3,7 @@
 Shapes: T clips of one video, D feature.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -257,15 +258,22 @@ class FeatureStoreWriter:
             yield group
 
     def _write_shard(self, group: list[Location]) -> None:
-        own = [path for path in index_paths(self.directory) if path.name.startswith(f"{self.worker}-")]
-        # A shard that a kill left without an index has this number, and is written over.
-        shard = self.directory / SHARDS_NAME / f"{self.worker}-{len(own):06d}.safetensors"
+        shard = self.directory / SHARDS_NAME / f"{self.worker}-{self._next_shard_number():06d}.safetensors"
         content = shard_bytes([read_rows(location) for location in group])
         artifacts.publish_bytes(shard, content)
         publish_index(shard, [location.item for location in group])
         self._sealed.update(location.item.id for location in group)
         for location in group:
             location.path.unlink()
+
+    def _next_shard_number(self) -> int:
+        """Return the number after the last of this worker's shards; some before it may have been removed as damaged.
+
+        A shard that a kill left without an index has this number, and is written over.
+        """
+        own = re.compile(rf"{re.escape(self.worker)}-(\d+)\.index\.json")
+        found = (own.fullmatch(path.name) for path in index_paths(self.directory))
+        return max((int(match[1]) + 1 for match in found if match), default=0)
 
     def _drop_leavings(self) -> None:
         """Delete what killed processes left: shards without an index, temporary files, the emptied spool."""
