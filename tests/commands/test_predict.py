@@ -142,7 +142,7 @@ def test_captions_make_the_segments_and_are_refused_where_they_cannot_be_read(
     assert (said["start_seconds"], said["end_seconds"], said["text"]) == (0.2, 1.0, "Cut the onion.")
     missing = invoke("predict", short_clip, *flags, tmp_path / "missing.srt")
     assert missing.exit_code == 3
-    assert "there is no such subtitle file" in missing.error_lines[0]
+    assert "there is no such file" in missing.error_lines[0]
     captions.rename(tmp_path / "said.txt")
     unknown = invoke("predict", short_clip, *flags, tmp_path / "said.txt")
     assert unknown.exit_code == 3
