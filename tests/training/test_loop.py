@@ -228,6 +228,13 @@ def test_the_best_weights_are_left_in_the_model(tmp_path):
     ]
 
 
+def test_with_nothing_held_out_the_last_weights_are_left_and_it_is_said(tmp_path):
+    messages = []
+    result = make_loop(ScriptedJob(), tmp_path, messages=messages, final_weights="best").run()
+    assert (result.best_step, result.weights_step) == (None, 12)
+    assert messages == ["keeping the last weights: nothing was held out that could tell the best"]
+
+
 def test_the_last_weights_are_left_in_the_model(tmp_path):
     job = ScriptedJob([3.0, 1.0, 2.0])
     result = make_loop(job, tmp_path, keep_num_checkpoints=1).run()

@@ -1,11 +1,13 @@
 """K-means of one node: start, convergence, repair of empty children."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videobert_cli.core.words.kmeans import fit_node, lloyd_step, repair_empty_children
+from videobert_cli.errors import InputError
 
 
 def points(*rows):
@@ -80,3 +82,9 @@ def test_a_step_never_costs_more_than_the_one_before(num_points, dim, num_childr
     step = lloyd_step(points_ND, centroids_KD)
     assert step.counts_K.sum() == num_points
     assert lloyd_step(points_ND, step.centroids_KD).inertia <= step.inertia + 1e-3
+
+
+@pytest.mark.parametrize("value", [1e20, float("inf"), float("nan")])
+def test_points_whose_distances_are_no_numbers_are_refused(value):
+    with pytest.raises(InputError, match="their squares are no float32 numbers"):
+        fit(points([value, 0], [-1, 1], [0, 2]), 2)

@@ -263,6 +263,8 @@ class TrainingLoop:
         weights_step = self._state.step
         if self._options.final_weights == "best" and self._state.best_step not in {None, self._state.step}:
             weights_step = self._load_best()
+        elif self._options.final_weights == "best" and self._state.best_step is None:
+            self._events.on_message("keeping the last weights: nothing was held out that could tell the best")
         self._job.model.eval()
         return TrainingResult(
             num_steps=self._state.step,

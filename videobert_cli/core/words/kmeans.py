@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from videobert_cli.errors import InputError
+
 # Shapes: N points of one node, K its children, D feature, C candidates of one k-means++ draw.
 
 # k-means++ looks at so many points at most: the start of a node with millions costs as little as that of one
@@ -53,10 +55,19 @@ def fit_node(
     Stops when no point changes child, or when no centroid moves farther than `tolerance` times the root mean
     square distance of the points from their mean. The points are centred first: float32 then spends its
     digits on what distinguishes them.
+
+    Raises:
+        InputError: A squared length is no float32 number: distances would all be the same.
     """
     mean_D = points_ND.mean(dim=0)
     centred_ND = points_ND - mean_D
     lengths_N = _squared_lengths(centred_ND)
+    if not bool(torch.isfinite(lengths_N).all()):
+        raise InputError(
+            "features are so large, or not numbers, that their squares are no float32 numbers",
+            at="quantize",
+            fix="make the features again, or scale them before they are imported",
+        )
     centroids_KD = _start(centred_ND, num_children, lengths_N=lengths_N, seed=seed)
     num_done = 0
     if len(centroids_KD) == num_children < len(points_ND):

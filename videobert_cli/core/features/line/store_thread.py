@@ -88,3 +88,5 @@ class StoreThread:
                     self.is_stopped = True
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that gives the videos
             self._error = error
+            # Nothing more can be stored: decoding on for hours would be for nothing.
+            self.is_stopped = True
