@@ -34,6 +34,18 @@ def test_auto_and_cpu_are_devices_of_this_machine():
 
 
 @pytest.mark.parametrize(
+    ("name", "found"), [("auto", "cuda:3"), ("cuda", "cuda:3"), ("cuda:1", "cuda:1"), ("cpu", "cpu")]
+)
+def test_under_torchrun_each_rank_has_a_gpu_of_its_own(monkeypatch, name, found):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    ranks = {"TORCHELASTIC_RUN_ID": "1", "RANK": "7", "WORLD_SIZE": "8", "LOCAL_RANK": "3"}
+    for variable, value in ranks.items():
+        monkeypatch.setenv(variable, value)
+    assert runtime.pick_device(name) == torch.device(found)
+
+
+@pytest.mark.parametrize(
     ("name", "message"),
     [
         ("gpu", "no device called 'gpu'"),

@@ -29,18 +29,15 @@ _MALLOC_KEEPS = {-4: 0, -1: 2**31 - 1}
 def pick_device(name: str) -> "torch.device":
     """Return the device called `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; `auto` is the fastest that is here.
 
+    Under torchrun `auto` and `cuda` are each rank's own GPU.
+
     Raises:
         UsageError: The device does not exist on this machine, or the name means nothing to torch.
     """
     import torch
 
     if name == "auto":
-        if not torch.cuda.is_available():
-            return torch.device("cpu")
-        rank = launched_rank()
-        return torch.device(
-            "cuda" if rank is None else f"cuda:{rank.local_index % torch.cuda.device_count()}"
-        )
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -59,6 +56,9 @@ def pick_device(name: str) -> "torch.device":
         raise UsageError(
             f"device {name!r} is not on this machine", at="--device", fix="use --device auto or --device cpu"
         )
+    rank = launched_rank()
+    if name == "cuda" and rank is not None:
+        return torch.device("cuda", rank.local_index % torch.cuda.device_count())
     return device
 
 

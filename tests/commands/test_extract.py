@@ -5,9 +5,14 @@ import pickle
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from videobert_cli.artifacts import is_finished
+from videobert_cli.core.features import extract
+from videobert_cli.core.features.store.format import spool_name
 from videobert_cli.core.features.store.reader import FeatureStore
+from videobert_cli.core.features.store.writer import FeatureStoreWriter
 
 
 @pytest.fixture
@@ -42,6 +47,26 @@ def test_a_folder_becomes_a_store_and_a_second_run_changes_nothing(
     assert {path for path in before | after if before.get(path) != after.get(path)} == set()
     assert len(FeatureStore.open(store).ids()) == 2
     assert invoke("verify", store).exit_code == 0
+
+
+@pytest.mark.slow
+def test_a_second_run_leaves_alone_what_another_process_begins_to_add(
+    invoke, clips: Path, tmp_path: Path, monkeypatch
+) -> None:
+    store = tmp_path / "features"
+    assert invoke("extract", clips, "--out", store).exit_code == 0
+
+    def load_while_another_adds(*args, **options):
+        other = FeatureStoreWriter.open(store)
+        rows = np.zeros((1, other.dim), dtype=np.float16)
+        other.add("c", features_TD=rows, clip_start_seconds_T=np.zeros(1), facts={})
+        return load_backbone(*args, **options)
+
+    load_backbone = extract.load_backbone
+    monkeypatch.setattr(extract, "load_backbone", load_while_another_adds)
+    assert invoke("extract", clips, "--out", store).exit_code == 0
+    assert [path.name for path in (store / "spool/main").iterdir()] == [spool_name("c")]
+    assert not is_finished(store)
 
 
 @pytest.mark.slow

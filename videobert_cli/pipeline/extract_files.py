@@ -1,7 +1,6 @@
 """Features of files named on the command line, with no recipe."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -59,6 +58,9 @@ def extract_files(
     )
     if shard is not None:
         return extract_files_shard(job, shard)
-    # Where nothing is to be written, not even a lock is.
-    with nullcontext() if job.is_done() else lock_alone(directory):
+    if job.is_done():
+        # Where nothing is to be written, not even a lock is. Without it the store is not ours to seal: another process
+        # may have begun to add to it, and sealing takes what is in flight away from under it.
+        return ExtractEnd.of(extract_reported(job, at_end="leave"))
+    with lock_alone(directory):
         return ExtractEnd.of(extract_reported(job))

@@ -84,8 +84,12 @@ class ExtractEnd:
         )
 
 
-def extract_reported(job: ExtractJob, *, shard: Shard | None = None) -> ExtractReport:
+def extract_reported(
+    job: ExtractJob, *, shard: Shard | None = None, at_end: Literal["seal", "leave"] = "seal"
+) -> ExtractReport:
     """Extract the job's videos, or one shard of them; tell how far it is and what failed.
+
+    `at_end` says whether the store is sealed, which is for a process that holds it alone; a shard never seals it.
 
     Raises:
         InterruptedRunError: A stop was asked for; what is done is kept.
@@ -103,6 +107,7 @@ def extract_reported(job: ExtractJob, *, shard: Shard | None = None) -> ExtractR
         should_stop=lambda: job.stop.requested,
         on_failed=job.on_failed,
         shard=shard,
+        at_end=at_end,
         open_writer=job.open_writer,
     )
     job.stop.raise_if_requested(f"{report.num_readable:,} of {num_videos:,} videos are extracted")

@@ -42,7 +42,7 @@ class Engine(Protocol):
         ...
 
 
-def extract_features(
+def extract_features(  # noqa: PLR0913 - what to do, with what, who is told, and how it ends
     videos: Sequence[Video],
     *,
     options: ExtractOptions,
@@ -53,6 +53,7 @@ def extract_features(
     should_stop: Callable[[], bool] = lambda: False,
     on_failed: Literal["keep", "retry"] = "keep",
     shard: Shard | None = None,
+    at_end: Literal["seal", "leave"] = "seal",
     open_writer: OpenWriter = open_features,
 ) -> ExtractReport:
     """Fill the feature store at `directory` with the features of `videos`, in id order, and seal it.
@@ -70,6 +71,7 @@ def extract_features(
         should_stop: Asked after each batch and each video, by both threads.
         on_failed: Whether quarantined videos are tried again.
         shard: The part of the videos that is this process's, where several fill the store; it is then not sealed.
+        at_end: Whether the store is sealed; `leave` it where this process does not hold it alone.
         open_writer: Opens what the results go into: the feature store at `directory`, or words kept there.
 
     Raises:
@@ -104,7 +106,7 @@ def extract_features(
         engine = _engine(todo, booking=booking, backbone=backbone, options=options, device=device)
         is_stopped = engine.run(should_stop=should_stop, on_rates=on_rates)
         rates = engine.watch.rates()
-    if not is_stopped and shard is None:
+    if not is_stopped and shard is None and at_end == "seal":
         writer.seal()
     items = tuple(sorted(booking.items, key=lambda item: item.id))
     return ExtractReport(items=items, seconds=time.monotonic() - started, is_stopped=is_stopped, rates=rates)
