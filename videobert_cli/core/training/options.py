@@ -56,7 +56,7 @@ class LoopOptions(Options):
     )
     final_weights: Literal["best", "last"] = Field(
         default="last",
-        description="Which weights the model gets: of the best validation, or the last (also where nothing is held out).",
+        description="Which weights the model gets: of the best validation, or the last (if nothing is held out).",
     )
 
 
