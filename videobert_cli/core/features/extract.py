@@ -26,7 +26,7 @@ from videobert_cli.core.features.line.sharding import Shard
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.features.store.item_writer import ItemWriter, OpenWriter, open_features
 from videobert_cli.core.features.store.quarantine import MAIN_WORKER
-from videobert_cli.core.features.store.source import source_fingerprint
+from videobert_cli.core.features.store.source import is_same_source, source_fingerprint
 from videobert_cli.core.video.entries import Video
 from videobert_cli.errors import StaleStageError
 
@@ -137,7 +137,7 @@ def _require_unchanged(videos: Sequence[Video], *, writer: ItemWriter) -> None:
         changed = [
             video.path
             for video, now in zip(stored, found, strict=True)
-            if now is not None and now != writer.item(video.id).facts.get("source")
+            if now is not None and not is_same_source(now, stored=writer.item(video.id).facts.get("source"))
         ]
     if changed:
         raise StaleStageError(
