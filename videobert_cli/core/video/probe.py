@@ -82,9 +82,12 @@ def open_regular_file(path: Path, *, max_bytes: int) -> MediaFile:
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except OSError as error:
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # ValueError: a manifest's name may hold a NUL, which no file's can
         raise VideoError(
-            f"the file cannot be opened: {error.strerror}", reason="not-a-file", at=str(path)
+            f"the file cannot be opened: {reason_of(error)}", reason="not-a-file", at=str(path)
         ) from error
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
