@@ -66,6 +66,7 @@ MISTAKES = [
     ("extract clip.mp4 --out o --backbone transformers:no/such/place", 3, "there is no such model directory", "extract.backbone", "transformers:DIR_OR_HUB_ID"),
     ("extract clip.mp4 --out o --weights w.pt", 3, "there is no such weights file", "--weights w.pt", "check the name"),
     ("extract clip.mp4 --out list.csv", 3, "cannot use this path", "list.csv", "another path"),
+    ("import folder --out o --clip-seconds inf", 2, "invalid value for '--clip-seconds'", "command line", "import --help"),
     ("predict clip.mp4", 3, "there is no model", "runs", "videobert demo demo && videobert pretrain demo"),
     ("predict clip.mp4 --model folder", 3, "there is no finished model here", "--model folder", "videobert pretrain RECIPE"),
     ("predict clip.mp4 --json --jsonl", 2, "--json and --jsonl cannot both be given", "command line", "drop one"),

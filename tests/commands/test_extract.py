@@ -3,12 +3,14 @@
 import json
 import pickle
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from videobert_cli.artifacts import is_finished
+from videobert_cli.commands.slurm import emit_slurm
 from videobert_cli.core.features import extract
 from videobert_cli.core.features.store.format import spool_name
 from videobert_cli.core.features.store.reader import FeatureStore
@@ -112,3 +114,17 @@ def test_a_number_of_shards_alone_is_refused(invoke, clips: Path, tmp_path: Path
     assert "there is no --emit-slurm" in outcome.err
     assert "--shard I/N" in outcome.err
     assert not (tmp_path / "store").exists()
+
+
+def test_a_slurm_job_whose_folder_is_gone_does_not_work_elsewhere(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "srun").write_text("#!/bin/sh\ntouch started\n")
+    (tmp_path / "srun").chmod(0o755)
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    emit_slurm(tmp_path / "job.sh", arguments=["recipe.yaml"], num_shards=2)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "project").rmdir()
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_ARRAY_TASK_ID": "0"}
+    done = subprocess.run(["bash", "job.sh"], env=environment, capture_output=True, check=False)
+    assert done.returncode != 0
+    assert not (tmp_path / "started").exists()

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+import torch._inductor.config
 from feature_samples import clip_batch
 from torch import nn
 
@@ -38,3 +39,29 @@ def test_compiled_or_not_the_features_agree() -> None:
     eager, compiled = runner.features(batch), runner.features(batch)
     assert np.allclose(eager, compiled, rtol=1e-5)
     assert type(runner._network).__name__ == "OptimizedModule"
+
+
+@pytest.mark.slow
+def test_a_machine_without_a_compiler_goes_on_uncompiled(monkeypatch) -> None:
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", (None, "no-such-compiler"))
+    monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
+    torch._dynamo.reset()
+    batch = clip_batch(6, num_looked_at=2)
+    runner = ClipRunner(BatchSize(), device=CPU, num_clips_at_once=2, compile_after=1)
+    features = runner.features(batch)
+    expected = batch.frames_FHWC[batch.frame_index_NT].astype(np.float64).mean((1, 2, 3, 4))
+    assert np.allclose(features[:, 0], expected, rtol=1e-4)
+    assert isinstance(runner._network, BatchSize)
+
+
+def test_memory_that_runs_out_while_compiling_is_told(monkeypatch) -> None:
+    def compile_without_memory(network, **_):
+        def run(_):
+            raise torch.OutOfMemoryError
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", compile_without_memory)
+    runner = ClipRunner(BatchSize(), device=CPU, num_clips_at_once=2, compile_after=0)
+    with pytest.raises(torch.OutOfMemoryError):
+        runner.features(clip_batch(2, num_looked_at=2))

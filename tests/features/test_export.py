@@ -1,5 +1,8 @@
 """An export replaces what it is told to replace, and no folder that holds anything but an export."""
 
+import json
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -38,3 +41,23 @@ def test_an_empty_folder_and_an_export_are_replaced(tmp_path):
         assert report.is_new
     (tmp_path / "empty").mkdir()
     assert export_store(Source(), out=tmp_path / "empty", form="npy", on_existing="replace").is_new
+
+
+class ManyClips(Source):
+    def ids(self):
+        return [f"v{number:03}" for number in range(100)]
+
+    def read(self, item_id):
+        return np.ones((20_000, 1), dtype=np.float16), np.arange(20_000) * 1.5
+
+
+def test_the_index_is_not_gathered_in_memory(tmp_path):
+    tracemalloc.start()
+    try:
+        export_store(ManyClips(), out=tmp_path / "out", form="npy")
+        _, peak_num_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    index = tmp_path / "out/index.jsonl"
+    assert [json.loads(line)["id"] for line in index.read_text().splitlines()] == ManyClips().ids()
+    assert peak_num_bytes < index.stat().st_size / 2

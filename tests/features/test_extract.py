@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from feature_samples import moving_frames
+from PIL import Image
 
 from videobert_cli import artifacts
 from videobert_cli.core.features.backbones.registry import load_backbone
@@ -25,6 +26,7 @@ from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.features.store.check import verify_store
 from videobert_cli.core.features.store.quarantine import read_quarantine
 from videobert_cli.core.features.store.reader import FeatureStore
+from videobert_cli.core.features.store.source import is_same_source
 from videobert_cli.core.video.manifest import Video
 from videobert_cli.core.video.options import ReaderOptions
 from videobert_cli.core.video.reader import VideoReader
@@ -138,6 +140,26 @@ def test_a_changed_video_is_refused_and_a_deleted_one_kept(videos, tmp_path) -> 
     with pytest.raises(StaleStageError, match=r"1 video\(s\) changed.*good0\.mp4") as caught:
         run(good, tmp_path / "store")
     assert "run=DIR" in caught.value.fix
+
+
+def test_pictures_shown_at_other_times_are_a_changed_video(tmp_path) -> None:
+    folder, store_at = tmp_path / "pictures", tmp_path / "store"
+    folder.mkdir()
+    Image.new("RGB", (64, 64), "red").save(folder / "a.png")
+    Image.new("RGB", (64, 64), "blue").save(folder / "b.png")
+    (folder / "frames.csv").write_text("file,start,end\na.png,0.0,1.0\nb.png,1.0,2.0\n")
+    run([video(folder)], store_at)
+    assert run([video(folder)], store_at).count("kept") == 1
+    (folder / "frames.csv").write_text("file,start,end\nb.png,0.0,1.0\na.png,1.0,2.0\n")
+    with pytest.raises(StaleStageError, match="changed since their features were made, first 'pictures'"):
+        run([video(folder)], store_at)
+
+
+def test_what_an_older_store_did_not_note_of_a_source_is_no_change() -> None:
+    now = {"num_files": 3, "listing_xxh3": "1", "index_xxh3": "2"}
+    assert is_same_source(now, stored={"num_files": 3, "listing_xxh3": "1"})
+    assert not is_same_source(now, stored={"num_files": 3, "listing_xxh3": "0"})
+    assert not is_same_source(now, stored=None)
 
 
 def test_other_settings_are_refused(videos, tmp_path) -> None:

@@ -17,7 +17,7 @@ from videobert_cli.core.features.store.check import verify_store
 from videobert_cli.core.features.store.quarantine import QUARANTINE_NAME, read_quarantine
 from videobert_cli.core.features.store.reader import FeatureStore
 from videobert_cli.core.features.store.writer import FeatureStoreWriter
-from videobert_cli.errors import ArtifactError, StaleStageError
+from videobert_cli.errors import ArtifactError, StaleStageError, UsageError
 
 DIM = 8
 FINGERPRINT = {"backbone": "s3d", "frames_per_second": 20.0}
@@ -188,6 +188,27 @@ def test_a_damaged_shard_that_is_removed_costs_its_own_videos_alone(tmp_path) ->
     fill(writer, ["a", "d"])
     writer.seal()
     assert_holds(tmp_path, "abcd")
+    assert verify_store(tmp_path) == []
+
+
+def test_a_store_is_not_begun_among_other_files(tmp_path) -> None:
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(UsageError, match=r"no feature store and holds something else \('a\.mp4'\)") as caught:
+        writer_at(tmp_path)
+    assert "--out DIR" in caught.value.fix
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_what_is_put_beside_a_store_is_not_the_store_s(tmp_path) -> None:
+    writer = writer_at(tmp_path)
+    fill(writer, "a")
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips/a.mp4").write_text("mine too")
+    assert set(writer.seal().files) == {
+        "store.json", "shards/main-000000.safetensors", "shards/main-000000.index.json"
+    }  # fmt: skip
+    (tmp_path / "notes.txt").unlink()
     assert verify_store(tmp_path) == []
 
 

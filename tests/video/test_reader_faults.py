@@ -52,7 +52,7 @@ def test_files_that_are_no_files(tmp_path, reader):
     (tmp_path / "folder.mp4").mkdir()
     os.mkfifo(tmp_path / "fifo.mp4")
     (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
-    for name in ("folder.mp4", "fifo.mp4", "loop.mp4", "missing.mp4", "x" * 300 + ".mp4"):
+    for name in ("folder.mp4", "fifo.mp4", "loop.mp4", "missing.mp4", "x" * 300 + ".mp4", "nul\0.mp4"):
         assert reason(reader, tmp_path / name) == "not-a-file", name
     assert reason(reader, Path("/dev/zero")) == "not-a-file"
 

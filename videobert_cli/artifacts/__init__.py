@@ -9,6 +9,7 @@ from videobert_cli.artifacts.files import (
     publish_bytes,
     publish_directory,
     publish_json,
+    publish_lines,
     publish_text,
     sweep,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "publish_bytes",
     "publish_directory",
     "publish_json",
+    "publish_lines",
     "publish_text",
     "read_manifest",
     "require_intact",

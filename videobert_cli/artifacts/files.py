@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import xxhash
@@ -51,6 +51,16 @@ def publish_bytes(path: Path, data: bytes) -> None:
 def publish_text(path: Path, text: str) -> None:
     """Publish `text` as the UTF-8 file `path`, line ends as given."""
     publish_bytes(path, text.encode())
+
+
+def publish_lines(path: Path, lines: Iterable[str]) -> None:
+    """Publish UTF-8 lines, each written as it comes, so that a file of gigabytes is never in memory."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", encoding="utf-8", newline="\n") as stream:
+            stream.writelines(f"{line}\n" for line in lines)
+
+    publish(path, write)
 
 
 def publish_json(path: Path, value: object) -> None:

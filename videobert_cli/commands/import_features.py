@@ -29,7 +29,7 @@ def command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of .npy files, at any depth.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Write the feature store here.")],
     clip_seconds: Annotated[
-        float, typer.Option(min=0.001, metavar="SECONDS", help="Time from one row to the next.")
+        float, typer.Option(min=0.001, max=86_400, metavar="SECONDS", help="Time from one row to the next.")
     ],
     backbone_name: Annotated[
         str, typer.Option(metavar="NAME", help="What made them, in your words: part of the fingerprint.")

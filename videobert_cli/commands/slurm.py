@@ -22,7 +22,7 @@ _SCRIPT = """\
 #SBATCH --signal=TERM@300
 #SBATCH --requeue
 
-cd {directory}
+cd {directory} || exit
 srun {command} --shard "$SLURM_ARRAY_TASK_ID/{num_shards}"
 status=$?
 # 75: stopped in time, go on in another job. 4: some videos cannot be read, which no second job would mend.

@@ -4,12 +4,13 @@ Files are hostile until read: they are opened as file objects with no protocol a
 below, so that a playlist named `.mp4` can name another file or an address but never make us open it.
 """
 
+import io
 import os
 import stat
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import av
 import av.container
@@ -53,7 +54,27 @@ class Media:
     declared_duration_seconds: float | None
 
 
-def open_regular_file(path: Path, *, max_bytes: int) -> BinaryIO:
+class MediaFile(io.BufferedReader):
+    """An opened file that remembers when the disk refused a read: FFmpeg takes that for the file's end."""
+
+    failure: OSError | None = None
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return up to `size` bytes, as any file does."""
+        try:
+            return super().read(size)
+        except OSError as error:
+            self.failure = error
+            raise
+
+    def require_read(self, path: Path) -> None:
+        """Raise VideoError (not-a-file) if a read has failed: what came of the file may lack its end."""
+        if self.failure is not None:
+            what = f"the file cannot be read to its end: {reason_of(self.failure)}"
+            raise VideoError(what, reason="not-a-file", at=str(path)) from self.failure
+
+
+def open_regular_file(path: Path, *, max_bytes: int) -> MediaFile:
     """Return `path` opened for reading, never waiting: a named pipe without a writer would wait for ever.
 
     Raises:
@@ -61,9 +82,12 @@ def open_regular_file(path: Path, *, max_bytes: int) -> BinaryIO:
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except OSError as error:
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # ValueError: a manifest's name may hold a NUL, which no file's can
         raise VideoError(
-            f"the file cannot be opened: {error.strerror}", reason="not-a-file", at=str(path)
+            f"the file cannot be opened: {reason_of(error)}", reason="not-a-file", at=str(path)
         ) from error
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
@@ -73,7 +97,7 @@ def open_regular_file(path: Path, *, max_bytes: int) -> BinaryIO:
         )
     num_bytes = status.st_size
     if 0 < num_bytes <= max_bytes:
-        return os.fdopen(descriptor, "rb")
+        return MediaFile(io.FileIO(descriptor, "rb"))
     os.close(descriptor)
     if num_bytes == 0:
         raise VideoError("the file has no bytes", reason="empty", at=str(path))
@@ -82,7 +106,7 @@ def open_regular_file(path: Path, *, max_bytes: int) -> BinaryIO:
     )
 
 
-def open_media(file: BinaryIO, *, path: Path, limits: ReadLimits, formats: str = CONTAINERS) -> Media:
+def open_media(file: MediaFile, *, path: Path, limits: ReadLimits, formats: str = CONTAINERS) -> Media:
     """Open the container, choose the video stream and check what the header declares; decodes nothing.
 
     The stream is the first that is neither an attached picture nor far smaller than the largest.
@@ -108,6 +132,7 @@ def open_media(file: BinaryIO, *, path: Path, limits: ReadLimits, formats: str =
     except MemoryError:
         raise
     except MEDIA_ERRORS as error:
+        file.require_read(path)
         raise VideoError(
             f"no container that we read: {reason_of(error)}", reason="not-media", at=str(path)
         ) from error

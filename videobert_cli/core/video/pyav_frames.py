@@ -105,6 +105,7 @@ class PyAVSource:
             try:
                 packet = next(packets, None)
                 if packet is None:
+                    self._file.require_read(self._path)
                     return
                 if packet.size:
                     self._num_packets += 1
@@ -115,6 +116,7 @@ class PyAVSource:
             except MemoryError:
                 raise
             except MEDIA_ERRORS as error:
+                self._file.require_read(self._path)
                 context = self._media.stream.codec_context
                 if is_memory_short(num_pixels=context.width * context.height):
                     raise MemoryError from error

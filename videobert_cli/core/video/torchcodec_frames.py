@@ -55,6 +55,7 @@ class TorchcodecSource:
                 self._completeness = completeness_of(self._file, media)
                 self._sample_aspect = media.stream.sample_aspect_ratio
                 self._times = _times_of_shown_frames(media)
+                self._file.require_read(path)
                 why_wrong = _why_wrong(media, times=self._times)
                 stream_index = media.stream.index
             if why_wrong:

@@ -56,12 +56,25 @@ class ClipRunner:
         num_clips = len(index_NT)
         if num_missing := self._num_clips_at_once - num_clips:
             index_NT = torch.cat([index_NT, index_NT[:1].expand(num_missing, -1)])
+        clips_NTHWC = frames_FHWC[index_NT]
         if self._num_until_compiled is not None:
             self._num_until_compiled -= 1
             if self._num_until_compiled < 0:
                 self._num_until_compiled = None
-                self._network = cast(Callable[[Tensor], Tensor], torch.compile(self._network, dynamic=False))
-        return self._network(frames_FHWC[index_NT])[:num_clips]
+                return self._compile(clips_NTHWC)[:num_clips]
+        return self._network(clips_NTHWC)[:num_clips]
+
+    def _compile(self, clips_NTHWC: Tensor) -> Tensor:
+        """Return the network's output, from now on compiled where the machine can do that."""
+        compiled = cast(Callable[[Tensor], Tensor], torch.compile(self._network, dynamic=False))
+        try:
+            found_ND = compiled(clips_NTHWC)
+        except (torch.OutOfMemoryError, MemoryError):
+            raise
+        except Exception:  # noqa: BLE001 - no C compiler, no Python.h, no Triton: each fails in its own way
+            return self._network(clips_NTHWC)
+        self._network = compiled
+        return found_ND
 
 
 def run_on_device(network: torch.nn.Module, *, device: torch.device, batch_num_clips: int) -> ClipRunner:

@@ -175,17 +175,8 @@ def _write_npy(
     names = file_names(source.ids())
     facts = {"num_videos": len(names), "exported": source.kind}
     with artifacts.publish_directory(out) as temporary:
-        lines = []
-        for item_id, rows, starts_T in _items(source, on_progress=on_progress):
-            artifacts.publish_bytes(temporary / names[item_id], _npy_bytes(rows))
-            entry = {
-                "id": item_id,
-                "file": names[item_id],
-                "num_clips": len(rows),
-                "clip_start_seconds": starts_T.tolist(),
-            }
-            lines.append(json.dumps(entry, ensure_ascii=False, allow_nan=False) + "\n")
-        artifacts.publish_text(temporary / INDEX_NAME, "".join(lines))
+        entries = _written(source, temporary, names=names, on_progress=on_progress)
+        artifacts.publish_lines(temporary / INDEX_NAME, entries)
         artifacts.seal(
             temporary,
             kind=KIND,
@@ -193,6 +184,21 @@ def _write_npy(
             parents={"content": content},
             facts=facts,
         )
+
+
+def _written(
+    source: ExportSource, folder: Path, *, names: Mapping[str, str], on_progress: Callable[[int, int], None]
+) -> Iterator[str]:
+    """Write the files one by one, and yield the line of each for the index."""
+    for item_id, rows, starts_T in _items(source, on_progress=on_progress):
+        artifacts.publish_bytes(folder / names[item_id], _npy_bytes(rows))
+        entry = {
+            "id": item_id,
+            "file": names[item_id],
+            "num_clips": len(rows),
+            "clip_start_seconds": starts_T.tolist(),
+        }
+        yield json.dumps(entry, ensure_ascii=False, allow_nan=False)
 
 
 def _npy_bytes(rows: NDArray[Any]) -> bytes:

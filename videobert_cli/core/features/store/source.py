@@ -10,6 +10,7 @@ import xxhash
 
 from videobert_cli import artifacts
 from videobert_cli.core.video.entries import Video
+from videobert_cli.core.video.images import INDEX_NAME
 
 _EDGE_BYTES = 65_536
 # A network disk takes a millisecond and more to open a file: a million of them one by one would take an hour.
@@ -27,12 +28,12 @@ def changed_videos(videos: Sequence[Video], *, remembered: Mapping[str, Mapping[
         return [
             video
             for video, now in zip(stored, found, strict=True)
-            if now is not None and now != remembered[video.id].get("source")
+            if now is not None and not is_same_source(now, stored=remembered[video.id].get("source"))
         ]
 
 
 def source_fingerprint(path: Path) -> dict[str, Any] | None:
-    """Return size and hash of a video's edges, or of a folder's file names and sizes; None if it cannot be read.
+    """Return size and hash of a video's edges, or of a folder's file names, sizes and times; None if it cannot be read.
 
     Only the first and last 64 kB are hashed: containers keep their index in one of them, and reading 100 TB of
     video again to learn that nothing changed would cost more than the features. No path and no time is part of
@@ -42,6 +43,11 @@ def source_fingerprint(path: Path) -> dict[str, Any] | None:
         return _folder_fingerprint(path) if path.is_dir() else _file_fingerprint(path)
     except OSError:
         return None
+
+
+def is_same_source(found: Mapping[str, Any], *, stored: Mapping[str, Any] | None) -> bool:
+    """Return whether a source is what an item remembers; what older versions did not note is not compared."""
+    return stored is not None and all(found.get(key) == value for key, value in stored.items())
 
 
 def source_num_bytes(path: Path) -> int | None:
@@ -68,4 +74,7 @@ def _file_fingerprint(path: Path) -> dict[str, Any] | None:
 def _folder_fingerprint(path: Path) -> dict[str, Any]:
     files = [file for file in path.iterdir() if file.is_file()]
     listing = sorted([os.fsencode(file.name).hex(), file.stat().st_size] for file in files)
-    return {"num_files": len(files), "listing_xxh3": artifacts.hash_json(listing)}
+    found = {"num_files": len(files), "listing_xxh3": artifacts.hash_json(listing)}
+    index = path / INDEX_NAME
+    # Other times, or other pictures, may well take as many bytes.
+    return {**found, "index_xxh3": artifacts.hash_file(index)} if index.is_file() else found

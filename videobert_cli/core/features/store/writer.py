@@ -30,7 +30,7 @@ from videobert_cli.core.features.store.format import (
     spool_bytes,
     spool_name,
 )
-from videobert_cli.core.features.store.quarantine import MAIN_WORKER, QUARANTINE_NAME, FailedItem, Quarantine
+from videobert_cli.core.features.store.quarantine import MAIN_WORKER, FailedItem, Quarantine
 from videobert_cli.core.features.store.reader import (
     hash_items,
     index_paths,
@@ -40,11 +40,13 @@ from videobert_cli.core.features.store.reader import (
     store_facts,
 )
 from videobert_cli.core.features.store.source import source_num_bytes
-from videobert_cli.errors import StaleStageError
+from videobert_cli.errors import StaleStageError, UsageError
 
 SHARD_NUM_BYTES = 256_000_000
 # Videos of one clip would put 125,000 of them into a shard: a directory and an index that are slow to read.
 SHARD_NUM_ITEMS = 8192
+# What the manifest covers: whatever else is put beside it later is not the store's.
+_SEALED_NAMES = frozenset({STORE_NAME, SHARDS_NAME})
 
 
 class FeatureStoreWriter:
@@ -82,9 +84,11 @@ class FeatureStoreWriter:
         Raises:
             StaleStageError: The store there was made with other settings; the difference is shown.
             ArtifactError: The store there is damaged.
+            UsageError: There is no store, and something else.
         """
         directory.mkdir(parents=True, exist_ok=True)
         if not (directory / STORE_NAME).is_file():
+            _require_nothing_else(directory)
             start = {
                 "format_version": FORMAT_VERSION,
                 "dim": dim,
@@ -214,7 +218,7 @@ class FeatureStoreWriter:
             kind=self.kind,
             settings=self.fingerprint,
             facts=store_facts(locations, dim=self.dim),
-            ignore=(QUARANTINE_NAME, SPOOL_NAME),
+            ignore=[path.name for path in self.directory.iterdir() if path.name not in _SEALED_NAMES],
             # How the items are spread over shards depends on who was killed when; what they are does not.
             content_hash=hash_items(locations.values()),
         )
@@ -281,3 +285,15 @@ class FeatureStoreWriter:
             if not index_path(shard).is_file():
                 artifacts.discard(shard)
         artifacts.discard(self.directory / SPOOL_NAME)
+
+
+def _require_nothing_else(directory: Path) -> None:
+    """Refuse to begin a store among other files: who removes a store removes its folder. Locks are hidden."""
+    others = sorted(path.name for path in directory.iterdir() if not path.name.startswith("."))
+    # Another shard may have begun the store since it was looked for.
+    if others and not (directory / STORE_NAME).is_file():
+        raise UsageError(
+            f"the folder is no feature store and holds something else ({others[0]!r})",
+            at=str(directory),
+            fix="name a new or an empty folder (--out DIR)",
+        )
