@@ -114,6 +114,11 @@ BROKEN = {
         "class Empty:\n    def __init__(self, state, **_): pass\n",
         "lacks name, dim, parts",
     ),
+    "fails": (
+        "broken:fails",
+        "def fails(state, **_): return 1 / 0\n",
+        "gives no backbone .ZeroDivisionError: division by zero",
+    ),
 }
 
 
@@ -129,6 +134,21 @@ def test_a_broken_plug_in_is_named_with_its_package(tmp_path, monkeypatch, case)
         load_backbone(ExtractOptions(backbone="mine"), device=CPU)
     assert "mine" in caught.value.at
     assert caught.value.fix
+
+
+def test_features_of_another_shape_are_the_plug_in_s_fault(
+    example, short_clip, tmp_path, monkeypatch, invoke
+) -> None:
+    module = example / "colour_grid.py"
+    whole = module.read_text()
+    module.write_text(whole.replace(".mean(1).reshape(-1, 48)", ".mean(1).reshape(-1, 24)"))
+    assert module.read_text() != whole
+    monkeypatch.delitem(__import__("sys").modules, "colour_grid", raising=False)
+    use(monkeypatch, example)
+    outcome = invoke("extract", short_clip, "--out", tmp_path / "o", "--backbone", "colour_grid")
+    assert outcome.exit_code == 3
+    assert "features of the shape [4, 24] came of 2 clips, not [2, 48]" in outcome.error_lines[0]
+    assert "extract.backbone: colour_grid" in outcome.error_lines[1]
 
 
 def test_names_that_are_taken_are_shown_and_not_used(tmp_path, monkeypatch, invoke) -> None:

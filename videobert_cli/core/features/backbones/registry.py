@@ -20,7 +20,7 @@ from videobert_cli.core.features.backbones.weights import download_kinetics400, 
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.features.plugins import BUILT_IN, TRANSFORMERS_PREFIX, load_plug_in
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest
-from videobert_cli.errors import ArtifactError, InputError, RecipeError
+from videobert_cli.errors import ArtifactError, InputError, RecipeError, VideoBERTError
 
 OPTIONS_NAME = "extractor.json"
 WEIGHTS_NAME = "backbone.safetensors"
@@ -90,7 +90,17 @@ def load_backbone(
 
 def _plug_in(state: dict[str, Tensor], *, options: ExtractOptions, device: torch.device, at: str) -> Backbone:
     """Return the plug-in's backbone, which has what the rest relies on."""
-    found = load_plug_in(options.backbone)(state, options=options, device=device, at=at)
+    make = load_plug_in(options.backbone)
+    try:
+        found = make(state, options=options, device=device, at=at)
+    except (VideoBERTError, torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:
+        raise InputError(
+            f"the plug-in {options.backbone!r} gives no backbone ({type(error).__name__}: {error})",
+            at=f"extract.backbone: {options.backbone}",
+            fix="mend the plug-in (--debug shows where it failed), or take another backbone",
+        ) from error
     lacks = [
         name for name in (*Backbone.__annotations__, "frame_request", "features") if not hasattr(found, name)
     ]

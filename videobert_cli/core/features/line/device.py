@@ -17,7 +17,7 @@ from torch import Tensor
 from videobert_cli.core.features.backbones.registry import Backbone
 from videobert_cli.core.features.line.batches import Batch
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest
-from videobert_cli.errors import ResourceError
+from videobert_cli.errors import InputError, ResourceError
 
 # One is filled, one waits, one is computed.
 _NUM_BATCHES = 3
@@ -54,6 +54,8 @@ class Pending:
         with enough_memory(self.batch.num_clips):
             if self.done is not None:
                 self.done.synchronize()
+                # A copy: features wait for their video's end, and pinned memory is not to wait with them.
+                return self.features_ND.numpy().copy()
             return self.features_ND.numpy()
 
 
@@ -122,6 +124,21 @@ class DeviceQueue:
         done = torch.cuda.Event()  # type: ignore[no-untyped-call]
         done.record(torch.cuda.current_stream(self._device))
         return Pending(batch=batch, features_ND=found_ND, done=done)
+
+
+def require_shape(features_ND: NDArray[np.float32], *, num_clips: int, backbone: Backbone) -> None:
+    """Refuse features that are not one of size `dim` for each clip, as a plug-in may give them.
+
+    Raises:
+        InputError: They are not.
+    """
+    if features_ND.shape != (num_clips, backbone.dim):
+        raise InputError(
+            f"features of the shape {list(features_ND.shape)} came of {num_clips} clips, "
+            f"not {[num_clips, backbone.dim]}",
+            at=f"extract.backbone: {backbone.name}",
+            fix="mend the plug-in (docs/backbones.md says what it returns), or take another backbone",
+        )
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from videobert_cli.core.features.backbones.registry import Backbone
 from videobert_cli.core.features.line.batches import Packer, Work
 from videobert_cli.core.features.line.booking import Booking
 from videobert_cli.core.features.line.collect import FeatureCollector
-from videobert_cli.core.features.line.device import DeviceQueue, Pending
+from videobert_cli.core.features.line.device import DeviceQueue, Pending, require_shape
 from videobert_cli.core.features.line.rates import ExtractRates, Stopwatch
 from videobert_cli.core.features.line.store_thread import EndedVideo, StoreThread
 from videobert_cli.core.features.options import ExtractOptions
@@ -49,6 +49,7 @@ class LocalEngine:
     ) -> None:
         self._videos = videos
         self._booking = booking
+        self._backbone = backbone
         self._dtype = str(backbone.dtype).removeprefix("torch.")
         self._device = DeviceQueue(backbone, device=device)
         self._request = backbone.frame_request(options)
@@ -101,6 +102,7 @@ class LocalEngine:
         if started.pending is not None:
             with self.watch.waiting_for("device"):
                 features_ND = started.pending.wait()
+            require_shape(features_ND, num_clips=started.pending.batch.num_clips, backbone=self._backbone)
             first = 0
             for position, starts_N in started.pending.batch.shares:
                 last = first + len(starts_N)
