@@ -3,7 +3,7 @@
 On Linux the memory is an unlinked memfd handed to the child by descriptor: it has no name, so whoever is killed, and
 however, nothing is left behind. It is sealed against shrinking: a child that decodes hostile files cannot pull the
 memory from under the parent. Elsewhere (macOS, Windows), and where the system refuses the memory (a limit on file
-sizes), frames go through the pipe, at twice the price (docs/decisions/0003-frames-in-shared-memory.md).
+sizes), frames go through the pipe, at twice the price.
 """
 
 import contextlib
