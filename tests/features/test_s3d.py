@@ -10,6 +10,7 @@ from torch import nn
 from videobert_cli.core.features.backbones.registry import load_backbone
 from videobert_cli.core.features.backbones.s3d import S3D
 from videobert_cli.core.features.backbones.s3d_backbone import MEAN_RGB, STD_RGB
+from videobert_cli.core.features.backbones.s3d_folded import FoldedS3D
 from videobert_cli.core.features.backbones.s3d_layers import (
     NeighbourPool,
     Pool,
@@ -115,3 +116,13 @@ def test_a_relu_behind_a_pool_gives_the_same_values() -> None:
     assert not conv[0].is_rectified
     assert bool((conv(x_NTHWC) < 0).any())
     assert torch.equal(pool(conv(x_NTHWC)), expected)
+
+
+def test_a_batch_compiles_as_one_graph() -> None:
+    # What a GPU runs: a break in the graph would be a recompilation for each block, and then none at all.
+    torch.manual_seed(0)
+    folded = FoldedS3D(S3D(), mean_rgb=MEAN_RGB, std_rgb=STD_RGB, dtype=torch.float32, num_stem_channels=4)
+    clips_NTHWC = torch.randint(0, 256, (2, 14, 64, 64, 3), dtype=torch.uint8)
+    compiled = torch.compile(folded, backend="eager", fullgraph=True, dynamic=False)
+    with torch.inference_mode():
+        assert torch.allclose(compiled(clips_NTHWC), folded(clips_NTHWC), rtol=1e-4, atol=1e-6)

@@ -3,6 +3,7 @@
 Shapes: N clips, T frames, F distinct frames, H height, W width, D feature.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import cast
 
@@ -71,7 +72,11 @@ class ClipRunner:
             found_ND = compiled(clips_NTHWC)
         except (torch.OutOfMemoryError, MemoryError):
             raise
-        except Exception:  # noqa: BLE001 - no C compiler, no Python.h, no Triton: each fails in its own way
+        except Exception as error:  # noqa: BLE001 - no C compiler, no Python.h, no Triton: each fails in its own way
+            cause = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+            warnings.warn(
+                f"the network runs uncompiled, and slower: torch.compile failed ({cause})", stacklevel=2
+            )
             return self._network(clips_NTHWC)
         self._network = compiled
         return found_ND

@@ -9,6 +9,7 @@ Shapes: N clips, T frames, H height, W width, C channels, O output channels.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from itertools import pairwise
 from typing import Literal, cast
 
@@ -125,8 +126,10 @@ class NeighbourPool(nn.Module):
     def forward(self, x_NTHWC: Tensor) -> Tensor:
         """Return a buffer of the same shape."""
         # Pairs, then pairs of pairs, one axis after another: on a CPU whole rows at once, a third faster than
-        # `max_pool2d`, which also notes where each maximum was. A GPU would start a kernel for each.
-        if x_NTHWC.device.type != "cpu" or min(x_NTHWC.shape[1:4]) < 3:
+        # `max_pool2d`, which also notes where each maximum was. A GPU would start a kernel for each, and writing into
+        # parts of a result would cut a compiled network in pieces.
+        is_cpu = x_NTHWC.device.type == "cpu" and not torch.compiler.is_compiling()
+        if not is_cpu or min(x_NTHWC.shape[1:4]) < 3:
             return cast(Tensor, self.pool(x_NTHWC))
         for axis in (1, 2, 3):
             x_NTHWC = _max_of_three(x_NTHWC, axis=axis)
@@ -205,18 +208,11 @@ def _as_clips(images: Tensor, *, like_NTHWC: Tensor) -> Tensor:
 
 def _max_over_time(x_NTHWC: Tensor, *, size: int, stride: int, before: int, num_out: int) -> Tensor:
     """Return the maximum over windows of `size` frames, the first `before` frames early; outside nothing counts."""
-    num_frames = x_NTHWC.shape[1]
-    y_NTHWC = x_NTHWC.new_full((x_NTHWC.shape[0], num_out, *x_NTHWC.shape[2:]), float("-inf"))
-    for offset in range(size):
-        inside = [out for out in range(num_out) if 0 <= out * stride + offset - before < num_frames]
-        if not inside:
-            continue
-        first, last = inside[0], inside[-1]
-        start = first * stride + offset - before
-        frames = x_NTHWC[:, start : start + (last - first) * stride + 1 : stride]
-        window = y_NTHWC[:, first : last + 1]
-        torch.maximum(window, frames, out=window)
-    return y_NTHWC
+    num_inside, num_frames = (num_out - 1) * stride + 1, x_NTHWC.shape[1]
+    behind = max(0, num_inside + size - 1 - before - num_frames)
+    padded = F.pad(x_NTHWC, (0, 0, 0, 0, 0, 0, before, behind), value=float("-inf"))
+    windows = [padded[:, offset : offset + num_inside : stride] for offset in range(size)]
+    return reduce(torch.maximum, windows)
 
 
 def _max_of_three(x: Tensor, *, axis: int) -> Tensor:
