@@ -25,15 +25,16 @@ from videobert_cli.core.features.backbones.weights import hash_weights, load_str
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.video.clips import spread_frame_indices
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest
+from videobert_cli.runtime import keep_freed_memory
 
 FRAME_DIM = 1280
 IMAGE_SIZE = 224
-# Blocks kept in float32 when the rest computes in bfloat16: the first ones see 3 to 144 channels and
-# rounding their
-# weights moves every later one. All in bfloat16: cosine to float32 down to 0.9978 for a clip's feature and
-# 0.983 for
+# Blocks kept in float32 when the rest computes in bfloat16: the first ones see 3 to 144 channels, and rounding their
+# weights moves every later one. All in bfloat16: cosine to float32 down to 0.9978 for a clip's feature and 0.983 for
 # its motion half; with the stem and 3 blocks exact: 0.9993 and 0.998 (14 real clips).
 NUM_EXACT_BLOCKS = 3
+# Pixels a side from which on a 1 x 1 convolution is left to oneDNN's convolutions (1.2 ms against 1.5 to 6 at 112).
+_LARGE_PICTURE = 56
 # Frames in one forward pass on a CPU: a block's activations then stay in the cache.
 _CPU_NUM_FRAMES_AT_ONCE = 4
 
@@ -93,8 +94,8 @@ class _FoldedBlock(nn.Module):
 class _FoldedConvolution(nn.Module):
     """A convolution with its batch norm folded in and its ReLU6 in place; a 1 x 1 one is a matrix product.
 
-    On a CPU that product over the channels-last pixels takes half the time of torch's convolution (68 images/s a core
-    against 41 for the whole network on an AVX512-BF16 core).
+    On a CPU that product over the channels-last pixels takes half the time of torch's convolution where the picture is
+    small; where it is large, the convolution is the faster one: it does not write the bias first.
     """
 
     def __init__(self, conv: nn.Conv2d, *, activation: str) -> None:
@@ -105,7 +106,7 @@ class _FoldedConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output, channels last."""
-        if self.is_pointwise:
+        if self.is_pointwise and x.shape[-1] < _LARGE_PICTURE:
             pixels_FHWC = F.linear(x.permute(0, 2, 3, 1), self.conv.weight[:, :, 0, 0], self.conv.bias)
             y: Tensor = pixels_FHWC.permute(0, 3, 1, 2)
         else:
@@ -162,6 +163,8 @@ class EfficientNetBackbone:
         self.state: Mapping[str, Tensor] = state
         self.device = device
         self.dtype = pick_dtype(options.precision, device=device)
+        if device.type == "cpu":
+            keep_freed_memory()
         self.fingerprint = describe_extraction(options, backbone=_describe(state, options=options))
         self._network = FoldedEfficientNet(network, dtype=self.dtype, num_exact_blocks=NUM_EXACT_BLOCKS).to(
             device
