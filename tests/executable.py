@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -62,10 +62,12 @@ def start(*arguments: str, folder: Path, **options: object) -> subprocess.Popen[
     return subprocess.Popen([EXECUTABLE, *arguments], cwd=folder, env=environment(), **{**pipes, **options})  # type: ignore[call-overload]
 
 
-def shell(*arguments: str | bytes, folder: Path, stdin: bytes = b"", **more: str) -> Outcome:
-    """Run the executable in `folder` to its end; `more` are environment variables."""
+def shell(
+    *arguments: str | bytes, folder: Path, stdin: bytes = b"", through: Sequence[str] = (), **more: str
+) -> Outcome:
+    """Run the executable in `folder` to its end, `through` another program; `more` are environment variables."""
     done = subprocess.run(
-        [EXECUTABLE, *arguments],
+        [*through, EXECUTABLE, *arguments],
         cwd=folder,
         env=environment(**more),
         input=stdin,

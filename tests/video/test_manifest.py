@@ -151,6 +151,18 @@ def test_a_csv_gives_segments_labels_splits_and_texts(tmp_path):
     assert manifest_columns([a, b]) == {"label", "verb"}
 
 
+def test_the_order_of_the_lines_changes_nothing(tmp_path):
+    make(tmp_path, "a.mp4", "b.mp4")
+    rows = ["a.mp4,0,2,stir", "b.mp4,1,,pour", "a.mp4,3,5,pour", "b.mp4,1,4,cut", "a.mp4,0,2,cut"]
+    found = []
+    for order in (rows, rows[::-1]):
+        (tmp_path / "videos.csv").write_text("\n".join(["video,start,end,verb", *order]) + "\n")
+        found.append(videos_of(tmp_path / "videos.csv"))
+    assert found[0] == found[1]
+    assert [segment.labels["verb"] for segment in found[0][0].segments] == ["cut", "stir", "pour"]
+    assert [segment.end_seconds for segment in found[0][1].segments] == [4.0, None]
+
+
 def test_jsonl_and_tsv_say_the_same_as_csv(tmp_path):
     make(tmp_path, "a.mp4")
     (tmp_path / "m.csv").write_text('video,label,start\na.mp4,"x,y",2\n')

@@ -1,6 +1,7 @@
 """The items of a list of videos: a video with its subtitles and labels, or a text that has no video."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -69,3 +70,16 @@ class Draft:
     captions: Path | None
     split: Split | None
     segments: tuple[LabelledSegment, ...]
+
+
+def in_time_order(segments: Iterable[LabelledSegment]) -> tuple[LabelledSegment, ...]:
+    """Return the segments by start, end (the end of the video last) and labels, so that a list's order is no matter.
+
+    Fine-tuning draws segments by their number: a table sorted otherwise would give another model.
+    """
+
+    def place(segment: LabelledSegment) -> tuple[float, float, list[tuple[str, str]]]:
+        end_seconds = math.inf if segment.end_seconds is None else segment.end_seconds
+        return segment.start_seconds, end_seconds, sorted(segment.labels.items())
+
+    return tuple(sorted(segments, key=place))

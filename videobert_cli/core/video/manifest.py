@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from videobert_cli.core.video.entries import Draft, LabelledSegment, Split, Text, Video
+from videobert_cli.core.video.entries import Draft, LabelledSegment, Split, Text, Video, in_time_order
 from videobert_cli.core.video.folders import read_folder, read_one_file
 from videobert_cli.core.video.tables import TABLE_SUFFIXES, read_table
 from videobert_cli.errors import ManifestError, MissingInputError
@@ -62,7 +62,7 @@ def read_videos(
             captions=draft.captions,
             split=draft.split
             or _draw_split(item_id, validation=validation_fraction, test=test_fraction, seed=seed),
-            segments=draft.segments,
+            segments=in_time_order(draft.segments),
         )
         for item_id, draft in zip(ids, drafts, strict=True)
         if draft.path is not None
