@@ -20,6 +20,7 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from videobert_cli.core.features.backbones.arithmetic import describe_extraction, pick_dtype
+from videobert_cli.core.features.backbones.geometry import request_frames
 from videobert_cli.core.features.backbones.pooling import pool_clips
 from videobert_cli.core.features.backbones.weights import hash_weights, load_strictly
 from videobert_cli.core.features.options import ExtractOptions
@@ -178,14 +179,11 @@ class EfficientNetBackbone:
         The whole frame is seen. ImageNet's own centre crop would drop half of a 16:9 picture, and hands work
         at its edges.
         """
-        return FrameRequest(
-            frames_per_second=options.frames_per_second,
-            clip_num_frames=options.clip_num_frames,
-            clip_stride_frames=options.clip_stride_frames,
-            frame_indices=spread_frame_indices(options.clip_num_frames, num_frames=options.image_num_frames),
+        return request_frames(
+            options,
+            indices=spread_frame_indices(options.clip_num_frames, num_frames=options.image_num_frames),
             resize=(IMAGE_SIZE, IMAGE_SIZE),
             crop_size=IMAGE_SIZE,
-            batch_num_clips=options.batch_num_clips,
         )
 
     def features(self, batch: ClipBatch) -> np.ndarray:

@@ -1,12 +1,33 @@
-"""The geometry of a backbone that prescribes one, and whether a recipe's clips fit it; asked before any work."""
+"""What a backbone wants of the reader, and whether a recipe's clips fit one that prescribes its geometry."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.video.clips import spread_frame_indices
+from videobert_cli.core.video.frames import FrameRequest
 from videobert_cli.errors import RecipeError
 
 _RATE_TOLERANCE = 0.01
+
+
+def request_frames(
+    options: ExtractOptions,
+    *,
+    indices: Sequence[int],
+    resize: tuple[int, int] | int,
+    crop_size: int,
+) -> FrameRequest:
+    """Return what the reader must deliver: the recipe's clips, of each the frames `indices`, resized and cropped."""
+    return FrameRequest(
+        frames_per_second=options.frames_per_second,
+        clip_num_frames=options.clip_num_frames,
+        clip_stride_frames=options.clip_stride_frames,
+        frame_indices=tuple(indices),
+        resize=resize,
+        crop_size=crop_size,
+        batch_num_clips=options.batch_num_clips,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

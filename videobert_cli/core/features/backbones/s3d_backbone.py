@@ -12,6 +12,7 @@ from torch import Tensor
 
 from videobert_cli.core.features.backbones.arithmetic import describe_extraction, pick_dtype
 from videobert_cli.core.features.backbones.clip_runner import run_on_device
+from videobert_cli.core.features.backbones.geometry import request_frames
 from videobert_cli.core.features.backbones.s3d import FEATURE_DIM, MIN_NUM_FRAMES, S3D
 from videobert_cli.core.features.backbones.s3d_folded import FoldedS3D
 from videobert_cli.core.features.backbones.weights import hash_weights, load_strictly
@@ -69,14 +70,8 @@ class S3DBackbone:
 
     def frame_request(self, options: ExtractOptions) -> FrameRequest:
         """Return what the reader must deliver: every frame of a clip, 256 x 256 (aspect not kept), cropped to 224."""
-        return FrameRequest(
-            frames_per_second=options.frames_per_second,
-            clip_num_frames=options.clip_num_frames,
-            clip_stride_frames=options.clip_stride_frames,
-            frame_indices=tuple(range(options.clip_num_frames)),
-            resize=RESIZE_HEIGHT_WIDTH,
-            crop_size=CROP_SIZE,
-            batch_num_clips=options.batch_num_clips,
+        return request_frames(
+            options, indices=range(options.clip_num_frames), resize=RESIZE_HEIGHT_WIDTH, crop_size=CROP_SIZE
         )
 
     def features(self, batch: ClipBatch) -> np.ndarray:

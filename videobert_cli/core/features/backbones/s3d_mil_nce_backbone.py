@@ -14,6 +14,7 @@ from torch import Tensor
 
 from videobert_cli.core.features.backbones.arithmetic import describe_extraction, pick_dtype
 from videobert_cli.core.features.backbones.clip_runner import run_on_device
+from videobert_cli.core.features.backbones.geometry import request_frames
 from videobert_cli.core.features.backbones.s3d_mil_nce import DIMS, FoldedMilNce, Layer, MilNceParameters
 from videobert_cli.core.features.backbones.weights import hash_weights, load_strictly
 from videobert_cli.core.features.options import ExtractOptions
@@ -65,14 +66,8 @@ class MilNceBackbone:
 
     def frame_request(self, options: ExtractOptions) -> FrameRequest:
         """Return what the reader must deliver: every frame, its short side 224 pixels, the centre cut out."""
-        return FrameRequest(
-            frames_per_second=options.frames_per_second,
-            clip_num_frames=options.clip_num_frames,
-            clip_stride_frames=options.clip_stride_frames,
-            frame_indices=tuple(range(options.clip_num_frames)),
-            resize=IMAGE_SIZE,
-            crop_size=IMAGE_SIZE,
-            batch_num_clips=options.batch_num_clips,
+        return request_frames(
+            options, indices=range(options.clip_num_frames), resize=IMAGE_SIZE, crop_size=IMAGE_SIZE
         )
 
     def features(self, batch: ClipBatch) -> np.ndarray:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from videobert_cli import artifacts
 from videobert_cli.core.features.backbones.arithmetic import describe_extraction, pick_dtype
 from videobert_cli.core.features.backbones.clip_runner import ClipRunner
-from videobert_cli.core.features.backbones.geometry import Geometry
+from videobert_cli.core.features.backbones.geometry import Geometry, request_frames
 from videobert_cli.core.features.backbones.pooling import pool_clips
 from videobert_cli.core.features.backbones.transformers_families import CONFIG_NAME, ModelConfig, read_config
 from videobert_cli.core.features.backbones.transformers_processor import (
@@ -105,14 +105,8 @@ class TransformersBackbone:
             indices = self.geometry.frame_indices(options)
         else:
             indices = spread_frame_indices(options.clip_num_frames, num_frames=options.image_num_frames)
-        return FrameRequest(
-            frames_per_second=options.frames_per_second,
-            clip_num_frames=options.clip_num_frames,
-            clip_stride_frames=options.clip_stride_frames,
-            frame_indices=indices,
-            resize=self._seen.resize,
-            crop_size=self._seen.crop_size,
-            batch_num_clips=options.batch_num_clips,
+        return request_frames(
+            options, indices=indices, resize=self._seen.resize, crop_size=self._seen.crop_size
         )
 
     def features(self, batch: ClipBatch) -> np.ndarray:
