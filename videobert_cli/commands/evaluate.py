@@ -9,25 +9,44 @@ import typer
 from videobert_cli.commands import flags
 from videobert_cli.commands.models import require_model
 from videobert_cli.commands.results import CommandResult
+from videobert_cli.commands.score import Missing, score_files
 from videobert_cli.commands.scores import score_lines
 from videobert_cli.commands.session import CommonFlags
 from videobert_cli.commands.stage_command import StageFlags, run_stage
+from videobert_cli.errors import UsageError
 
 HELP = """Held-out segments become scores, beside chance and language prior.
 
 Without --model the run's own models are measured, and made first where they are missing; --model DIR (repeatable)
 measures models made elsewhere with the same codebook.
 
+With --score REFERENCES the argument is a file of captions, made by anything, and their metrics are coco-caption's.
+
 \b
 Examples:
   videobert evaluate recipes/demo.yaml
-  videobert evaluate recipes/demo.yaml --json | jq .metrics
   for seed in 0 1 2; do videobert evaluate demo --seed $seed --set run=runs/demo-$seed; done
+  videobert evaluate --score references.json captions.json
 """
 
 ModelsOption = Annotated[
     list[Path],
     typer.Option("--model", metavar="DIR", help="A model directory made elsewhere; repeatable."),
+]
+ScoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--score", metavar="REFERENCES", help="Score the captions of a JSON file against these references."
+    ),
+]
+MissingOption = Annotated[
+    Missing, typer.Option("--missing", help="With --score: what references without a caption are.")
+]
+DetailsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--details", metavar="FILE", help="With --score: write each caption's scores, one JSON line each."
+    ),
 ]
 
 
@@ -36,6 +55,9 @@ def command(  # noqa: PLR0913 - one parameter a flag
     recipe: flags.RecipeArgument,
     overrides: flags.SetOption = [],  # noqa: B006 - typer reads the default, nothing changes it
     model: ModelsOption = [],  # noqa: B006 - as above
+    score: ScoreOption = None,
+    missing: MissingOption = "error",
+    details: DetailsOption = None,
     dry_run: flags.DryRunOption = False,
     print_config: flags.PrintConfigOption = False,
     no_upstream: flags.NoUpstreamOption = False,
@@ -47,7 +69,18 @@ def command(  # noqa: PLR0913 - one parameter a flag
     verbose: flags.VerboseOption = False,
     debug: flags.DebugOption = False,  # noqa: ARG001 - read by the frame around all commands
 ) -> CommandResult:
-    """Measure the models of a recipe, or models made elsewhere."""
+    """Measure the models of a recipe, models made elsewhere, or captions."""
+    if score is not None:
+        if model or overrides or dry_run or print_config:
+            raise UsageError(
+                "--score takes no recipe, and none of its flags",
+                fix="videobert evaluate --score REFS CAPTIONS",
+            )
+        return score_files(score, Path(recipe), missing=missing, details=details, is_overwrite=overwrite)
+    if details is not None:
+        raise UsageError(
+            "--details goes with --score", fix="a run keeps its predictions by itself: evaluate/*.jsonl"
+        )
     stage_flags = StageFlags(
         overrides=overrides,
         seed=seed,
