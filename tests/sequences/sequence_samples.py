@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 from hypothesis import strategies as st
 
-from videobert_cli.core.sequences.dataset import Document, PretrainingSamples
+from videobert_cli.core.sequences.corpus import Document
+from videobert_cli.core.sequences.dataset import PretrainingSamples
 from videobert_cli.core.sequences.joint import JointVocabulary
 from videobert_cli.core.sequences.options import SequenceOptions
 from videobert_cli.core.sequences.segments import ClipSpan

@@ -135,8 +135,14 @@ def _tokenizer(run: Run) -> VideoBERTTokenizer:
 
 
 def _documents(run: Run, split: Split, *, tokenizer: VideoBERTTokenizer) -> list[Document]:
+    sequences = run.recipe.pretrain.sequences
     return build_documents(
-        run.split_ids(split), words=run.words, transcripts=run.transcripts, tokenizer=tokenizer
+        run.split_ids(split),
+        words=run.words,
+        transcripts=run.transcripts,
+        tokenizer=tokenizer,
+        coverage=sequences.coverage,
+        grown_min_seconds=sequences.grown_min_seconds,
     )
 
 

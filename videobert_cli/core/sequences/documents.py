@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from videobert_cli.core.sequences.dataset import Document
+from videobert_cli.core.sequences.corpus import Document
 from videobert_cli.core.sequences.joint import JointVocabulary
-from videobert_cli.core.sequences.segments import segments_of
+from videobert_cli.core.sequences.options import Coverage
+from videobert_cli.core.sequences.segments import Segment, segments_of
 from videobert_cli.core.text.sentences import Sentence
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.text.transcripts import Transcripts
@@ -14,7 +15,13 @@ from videobert_cli.core.words.table import WordTable
 
 
 def build_documents(
-    ids: Iterable[str], *, words: WordTable, transcripts: Transcripts, tokenizer: VideoBERTTokenizer
+    ids: Iterable[str],
+    *,
+    words: WordTable,
+    transcripts: Transcripts,
+    tokenizer: VideoBERTTokenizer,
+    coverage: Coverage = "midpoint",
+    grown_min_seconds: float = 10.0,
 ) -> list[Document]:
     """Return one document for each id that has words or sentences, sorted by id.
 
@@ -26,7 +33,18 @@ def build_documents(
     for key in sorted(ids):
         sentences = transcripts.sentences.get(key, ())
         document = (
-            _video_document(key, sentences, words=words, tokenizer=tokenizer)
+            _video_document(
+                key,
+                segments_of(
+                    sentences,
+                    clip_start_seconds_T=words.clip_start_seconds(key),
+                    clip_seconds=words.clip_length_seconds,
+                    coverage=coverage,
+                    grown_min_seconds=grown_min_seconds,
+                ),
+                words=words,
+                tokenizer=tokenizer,
+            )
             if key in known
             else _text_document(key, sentences, tokenizer=tokenizer)
         )
@@ -51,11 +69,8 @@ def joint_vocabulary(tokenizer: VideoBERTTokenizer) -> JointVocabulary:
 
 
 def _video_document(
-    key: str, sentences: Sequence[Sentence], *, words: WordTable, tokenizer: VideoBERTTokenizer
+    key: str, segments: Sequence[Segment], *, words: WordTable, tokenizer: VideoBERTTokenizer
 ) -> Document:
-    segments = segments_of(
-        sentences, clip_start_seconds_T=words.clip_start_seconds(key), clip_seconds=words.clip_length_seconds
-    )
     encoded = [(_text_ids(tokenizer, segment.sentence), segment.clips) for segment in segments]
     kept = [(ids, span) for ids, span in encoded if len(ids)]
     return Document(

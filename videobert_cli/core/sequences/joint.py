@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from videobert_cli.core.sequences.mask import NO_LOSS, Masked, mask_tokens
-from videobert_cli.core.sequences.packing import TokenSequence
+from videobert_cli.core.sequences.token_sequence import Pairing, TokenSequence
 
 # Shapes: L text tokens, T visual words, S tokens of the whole sequence.
 
@@ -31,7 +31,12 @@ class JointVocabulary:
 
 
 def join(
-    text_L: Masked | None, words_T: Masked | None, *, vocabulary: JointVocabulary, alignment: int = NO_LOSS
+    text_L: Masked | None,
+    words_T: Masked | None,
+    *,
+    vocabulary: JointVocabulary,
+    alignment: int = NO_LOSS,
+    pairing: Pairing | None = None,
 ) -> TokenSequence:
     """Return `[CLS] text [>] words [SEP]`, or `[CLS] text [SEP]` or `[CLS] words [SEP]` where one side is None.
 
@@ -57,6 +62,7 @@ def join(
         ),
         labels=np.concatenate([piece.labels_S for piece in pieces]),
         alignment=alignment,
+        pairing=pairing,
     )
 
 

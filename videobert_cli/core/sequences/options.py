@@ -6,10 +6,23 @@ from pydantic import Field
 
 from videobert_cli.options import Options
 
+Coverage = Literal["midpoint", "overlap", "rounded", "grown"]
+
 
 class SequenceOptions(Options):
     """`pretrain.sequences:` sentences and visual words become the model's inputs."""
 
+    coverage: Coverage = Field(
+        default="midpoint",
+        description="A sentence's clips: those whose `midpoint` it covers; all that `overlap` it; both ends `rounded`; "
+        "`grown` by its neighbours' time.",
+    )
+    grown_min_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        le=600,
+        description="With `grown`, a sentence's clips last at least this (UniVL: 10).",
+    )
     video_only_num_words: int = Field(
         default=16, ge=1, description="Words of a sequence with no text (paper: 16)."
     )

@@ -11,22 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-NO_LABEL = -100
+from videobert_cli.core.sequences.token_sequence import NO_LABEL, SequenceBlock, TokenSequence, block_of
 
-
-@dataclass(frozen=True, kw_only=True)
-class TokenSequence:
-    """One input of the model, as the sequence stage makes it.
-
-    `labels_S` holds the token to be predicted, or -100 where no loss is taken; `alignment` is 1 when text and
-    video belong together, 0 when they do not (BERT's next-sentence labels are the other way round), -100 when nobody
-    asks.
-    """
-
-    input_ids: np.ndarray[Any, np.dtype[np.int64]]
-    token_type_ids: np.ndarray[Any, np.dtype[np.int64]]
-    labels: np.ndarray[Any, np.dtype[np.int64]]
-    alignment: int = NO_LABEL
+__all__ = ["NO_LABEL", "PackedBatch", "TokenSequence", "pack", "pack_block", "unpack"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +22,7 @@ class PackedBatch:
 
     Positions start at 0 in each sequence. `masked_positions_P` are the indices (in ascending order) of the
     tokens with a label; they are found here, on the CPU, because finding them on a GPU would stop it once a
-    step.
+    step. `pairings_B` (indices into `PAIRINGS`, -100 for none) is for counting alone; no model reads it.
     """
 
     input_ids_S: Tensor
@@ -46,6 +33,7 @@ class PackedBatch:
     cu_seqlens: Tensor
     max_seqlen: int
     alignment_B: Tensor
+    pairings_B: Tensor
 
     @property
     def num_sequences(self) -> int:
@@ -76,23 +64,24 @@ def pack(sequences: Sequence[TokenSequence]) -> PackedBatch:
     Raises:
         ValueError: There is no sequence, one is empty, or the arrays of one differ in length.
     """
-    lengths = [len(sequence.input_ids) for sequence in sequences]
-    if not lengths or min(lengths) == 0:
-        raise ValueError(f"a batch needs at least one sequence of at least one token, got lengths {lengths}")
-    for sequence, length in zip(sequences, lengths, strict=True):
-        if len(sequence.token_type_ids) != length or len(sequence.labels) != length:
-            types, labels = len(sequence.token_type_ids), len(sequence.labels)
-            raise ValueError(f"a sequence has {length} ids, {types} types, {labels} labels")
-    labels_S = _join([sequence.labels for sequence in sequences])
+    return pack_block(block_of(sequences))
+
+
+def pack_block(block: SequenceBlock) -> PackedBatch:
+    """Return the block's sequences as one batch on the CPU."""
+    ends_B = np.cumsum(block.lengths_B)
+    starts_S = np.repeat(ends_B - block.lengths_B, block.lengths_B)
+    labels_S = _tensor(block.labels_S)
     return PackedBatch(
-        input_ids_S=_join([sequence.input_ids for sequence in sequences]),
-        token_type_ids_S=_join([sequence.token_type_ids for sequence in sequences]),
-        position_ids_S=_join([np.arange(length) for length in lengths]),
+        input_ids_S=_tensor(block.input_ids_S),
+        token_type_ids_S=_tensor(block.token_type_ids_S),
+        position_ids_S=_tensor(np.arange(len(starts_S)) - starts_S),
         labels_S=labels_S,
         masked_positions_P=torch.nonzero(labels_S != NO_LABEL).squeeze(-1),
-        cu_seqlens=torch.from_numpy(np.cumsum([0, *lengths], dtype=np.int32)),
-        max_seqlen=max(lengths),
-        alignment_B=torch.tensor([sequence.alignment for sequence in sequences], dtype=torch.int64),
+        cu_seqlens=torch.from_numpy(np.concatenate([[0], ends_B]).astype(np.int32)),
+        max_seqlen=int(block.lengths_B.max()),
+        alignment_B=_tensor(block.alignment_B),
+        pairings_B=_tensor(block.pairings_B),
     )
 
 
@@ -101,5 +90,5 @@ def unpack(values_S: Tensor, batch: PackedBatch) -> list[Tensor]:
     return list(torch.split(values_S, batch.cu_seqlens.diff().tolist()))
 
 
-def _join(arrays: Sequence[np.ndarray[Any, Any]]) -> Tensor:
-    return torch.from_numpy(np.concatenate(arrays).astype(np.int64, copy=False))
+def _tensor(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.asarray(values, dtype=np.int64))
