@@ -336,3 +336,30 @@ def test_joint_masking_is_a_switch(which, text, video):
     )
     assert ((labels != NO_LABEL) & (labels < NUM_TEXT)).any() == text
     assert (labels > GLUE).any() == video
+
+
+@pytest.mark.parametrize(
+    ("which", "sides"),
+    [("both", {"text", "video"}), ("text", {"text"}), ("video", {"video"}), ("none", set())],
+)
+def test_a_whole_side_is_hidden_as_often_as_stated_and_the_other_shown_whole(which, sides):
+    stream = samples(two_videos(), joint_masking=which, whole_modality_probability=0.3, mask_fraction=0.1)
+    items = [(number, item) for number in range(3) for item in range(10)]
+    found, num = Counter(), 0
+    for _, _, sequence in joint(stream, 40, num_items=items):
+        glue = sequence.input_ids.tolist().index(GLUE)
+        text, video = sequence.input_ids[1:glue], sequence.input_ids[glue + 1 : -1]
+        num += 1
+        for side, hidden, shown in (("text", text, video), ("video", video, text)):
+            if len(hidden) > 1 and (hidden == MASK).all() and (shown != MASK).all():
+                found[side] += 1
+                labels = sequence.labels[1:-1]
+                expected = len(hidden) if sequence.alignment == 1 else 0
+                assert (labels != NO_LABEL).sum() == expected
+    assert set(found) == sides
+    if sides:
+        # A video side of one word is not counted above: text alone has sharp numbers.
+        share = 0.3 / len(sides)
+        assert found["text" if "text" in sides else "video"] <= num * share + 4 * np.sqrt(num * share)
+    if which == "text":
+        assert found["text"] >= num * 0.3 - 4 * np.sqrt(num * 0.21)

@@ -75,5 +75,6 @@ def test_the_vocabulary_has_no_specials_to_replace_tokens_with(tokenizer):
     vocabulary = joint_vocabulary(tokenizer)
     assert vocabulary.text_ids.tolist() == [5, 6, 7, 8, 9]
     assert vocabulary.visual_ids.tolist() == list(range(11, 31))
+    assert np.flatnonzero(vocabulary.is_continuation).tolist() == [8]
     assert vocabulary.glue_id == 10
     assert (vocabulary.cls_id, vocabulary.sep_id, vocabulary.mask_id) == (2, 3, 4)

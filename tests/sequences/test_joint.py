@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sequence_samples import CLS, FIRST_WORD, GLUE, MASK, NUM_TEXT, NUM_WORDS, SEP, VOCABULARY
 
 from videobert_cli.core.sequences.joint import join, masked_side, subsample, truncate, unmasked, without_loss
+from videobert_cli.core.sequences.mask import MaskRule
 from videobert_cli.core.sequences.packing import NO_LABEL
 
 TEXT, WORDS = np.array([10, 11, 12]), np.array([50, 51])
@@ -36,8 +37,10 @@ def test_video_alone_has_no_glue():
 
 def test_labels_stay_beside_their_tokens_and_specials_have_none():
     generator = np.random.default_rng(0)
-    text = masked_side(TEXT, "text", fraction=0.9, vocabulary=VOCABULARY, generator=generator)
-    words = masked_side(WORDS, "video", fraction=0.9, vocabulary=VOCABULARY, generator=generator)
+    text = masked_side(TEXT, "text", rule=MaskRule(fraction=0.9), vocabulary=VOCABULARY, generator=generator)
+    words = masked_side(
+        WORDS, "video", rule=MaskRule(fraction=0.9), vocabulary=VOCABULARY, generator=generator
+    )
     sequence = join(text, words, vocabulary=VOCABULARY)
     originals = np.array([CLS, *TEXT, GLUE, *WORDS, SEP])
     labelled = sequence.labels != NO_LABEL
@@ -51,14 +54,20 @@ def test_a_replacement_is_of_its_own_modality_and_no_special(length, seed, modal
     start = 5 if modality == "text" else FIRST_WORD
     generator = np.random.default_rng(seed)
     ids = generator.integers(start, start + 30, length)
-    result = masked_side(ids, modality, fraction=0.9, vocabulary=VOCABULARY, generator=generator)
+    result = masked_side(
+        ids, modality, rule=MaskRule(fraction=0.9), vocabulary=VOCABULARY, generator=generator
+    )
     allowed = range(5, NUM_TEXT) if modality == "text" else range(FIRST_WORD, FIRST_WORD + NUM_WORDS)
     assert all(token == MASK or token in allowed for token in result.input_ids_S)
 
 
 def test_without_loss_keeps_the_corruption():
     masked = masked_side(
-        np.arange(5, 40), "text", fraction=0.5, vocabulary=VOCABULARY, generator=np.random.default_rng(0)
+        np.arange(5, 40),
+        "text",
+        rule=MaskRule(fraction=0.5),
+        vocabulary=VOCABULARY,
+        generator=np.random.default_rng(0),
     )
     silent = without_loss(masked)
     assert (silent.input_ids_S == masked.input_ids_S).all()

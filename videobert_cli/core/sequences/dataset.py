@@ -1,7 +1,6 @@
 """The training samples of a corpus: three regimes in a stated mix, each sample a function of (seed, epoch, id)."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -9,6 +8,7 @@ from videobert_cli.core.sequences.corpus import Document, TokenCorpus
 from videobert_cli.core.sequences.epochs import REGIMES, EpochOrder, Population, Regime, SampleId
 from videobert_cli.core.sequences.joint import (
     JointVocabulary,
+    Modality,
     join,
     masked_side,
     subsample,
@@ -16,7 +16,7 @@ from videobert_cli.core.sequences.joint import (
     unmasked,
     without_loss,
 )
-from videobert_cli.core.sequences.mask import Masked
+from videobert_cli.core.sequences.mask import Masked, MaskRule, mask_all
 from videobert_cli.core.sequences.negatives import Negatives, words_of_run
 from videobert_cli.core.sequences.options import SequenceOptions
 from videobert_cli.core.sequences.token_sequence import ALIGNED, MISALIGNED, Pairing, TokenSequence
@@ -61,6 +61,14 @@ class PretrainingSamples:
                 "there is nothing to train on: no sentence and no video in a regime with a share above zero",
                 fix="check that `data.videos` has training videos with subtitles, and `pretrain.sequences.*_share`",
             )
+        self._mask_rule = MaskRule(
+            fraction=options.mask_fraction,
+            unit=options.mask_unit,
+            mask_share=options.mask_token_share,
+            random_share=options.mask_random_share,
+            span_probability=options.mask_span_probability,
+            span_max_words=options.mask_span_max_words,
+        )
         self._negatives = Negatives(
             self.corpus,
             population=self._population,
@@ -142,26 +150,34 @@ class PretrainingSamples:
     def _joint_masks(
         self, text_L: np.ndarray, words_T: np.ndarray, *, generator: np.random.Generator
     ) -> tuple[Masked, Masked]:
-        which = self.options.joint_masking
-        text = (
-            self._masked(text_L, "text", generator=generator)
-            if which in {"both", "text"}
-            else unmasked(text_L)
-        )
-        words = (
-            self._masked(words_T, "video", generator=generator)
-            if which in {"both", "video"}
-            else unmasked(words_T)
+        sides: list[Modality] = [
+            side for side in ("text", "video") if self.options.joint_masking in {"both", side}
+        ]
+        given = {"text": text_L, "video": words_T}
+        hidden = self._hidden_side(sides, generator=generator)
+        if hidden is not None:
+            shown = {side: unmasked(ids) for side, ids in given.items()}
+            shown[hidden] = mask_all(given[hidden], mask_id=self.vocabulary.mask_id)
+            return shown["text"], shown["video"]
+        text, words = (
+            self._masked(ids, side, generator=generator) if side in sides else unmasked(ids)
+            for side, ids in (("text", text_L), ("video", words_T))
         )
         return text, words
 
-    def _masked(
-        self, ids: np.ndarray, modality: Literal["text", "video"], *, generator: np.random.Generator
-    ) -> Masked:
+    def _hidden_side(self, sides: list[Modality], *, generator: np.random.Generator) -> Modality | None:
+        """Return the side that is hidden whole, as often as the recipe says; either where both are masked."""
+        chance = self.options.whole_modality_probability
+        # Nothing is drawn where it is off: a recipe without it keeps its sequences.
+        if chance == 0 or not sides or generator.random() >= chance:
+            return None
+        return sides[int(generator.integers(len(sides)))]
+
+    def _masked(self, ids: np.ndarray, modality: Modality, *, generator: np.random.Generator) -> Masked:
         return masked_side(
             ids,
             modality,
-            fraction=self.options.mask_fraction,
+            rule=self._mask_rule,
             vocabulary=self.vocabulary,
             generator=generator,
         )

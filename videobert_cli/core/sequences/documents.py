@@ -65,6 +65,7 @@ def joint_vocabulary(tokenizer: VideoBERTTokenizer) -> JointVocabulary:
         glue_id=tokenizer.glue_id,
         text_ids=text_ids,
         visual_ids=np.arange(first_word, first_word + tokenizer.num_words, dtype=np.int64),
+        is_continuation=np.array([token.startswith("##") for token in tokenizer.vocabulary.tokens]),
     )
 
 

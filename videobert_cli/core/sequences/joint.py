@@ -1,11 +1,11 @@
 """One sequence from text ids and visual words: specials, token types, masks, truncation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from videobert_cli.core.sequences.mask import NO_LOSS, Masked, mask_tokens
+from videobert_cli.core.sequences.mask import NO_LOSS, Masked, MaskRule, mask_tokens
 from videobert_cli.core.sequences.token_sequence import Pairing, TokenSequence
 
 # Shapes: L text tokens, T visual words, S tokens of the whole sequence.
@@ -19,7 +19,8 @@ VIDEO_TYPE = 1
 class JointVocabulary:
     """The ids that sequences are made of.
 
-    `text_ids` are all ordinary text tokens (no specials), `visual_ids` all visual words, both as joint ids.
+    `text_ids` are all ordinary text tokens (no specials), `visual_ids` all visual words, both as joint ids;
+    `is_continuation` tells of each text token whether it goes on with a word (`##ing`), and is empty where nobody asks.
     """
 
     cls_id: int
@@ -28,6 +29,7 @@ class JointVocabulary:
     glue_id: int
     text_ids: np.ndarray
     visual_ids: np.ndarray
+    is_continuation: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
 
 def join(
@@ -80,18 +82,20 @@ def masked_side(
     ids: np.ndarray,
     modality: Modality,
     *,
-    fraction: float,
+    rule: MaskRule,
     vocabulary: JointVocabulary,
     generator: np.random.Generator,
 ) -> Masked:
-    """Return one modality's ids masked within the modality."""
+    """Return one modality's ids masked within the modality; every visual word is a word of its own."""
     replacements = vocabulary.text_ids if modality == "text" else vocabulary.visual_ids
+    has_pieces = rule.unit != "token" and modality == "text" and len(vocabulary.is_continuation) > 0
     return mask_tokens(
         ids.astype(np.int64),
-        fraction=fraction,
+        rule=rule,
         mask_id=vocabulary.mask_id,
         replacements=replacements,
         generator=generator,
+        is_start_S=~vocabulary.is_continuation[ids] if has_pieces else None,
     )
 
 
