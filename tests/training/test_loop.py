@@ -287,7 +287,7 @@ def test_validation_runs_in_evaluation_mode_and_training_goes_on_after_it(tmp_pa
     job, modes = pretraining_job(), []
     validate, step = job.validate, job.step
     job.validate = lambda: modes.append(("validate", job.model.training)) or validate()
-    job.step = lambda number: modes.append(("step", job.model.training)) or step(number)
+    job.step = lambda number, **more: modes.append(("step", job.model.training)) or step(number, **more)
     make_loop(job, tmp_path).run()
     assert set(modes) == {("validate", False), ("step", True)}
 
@@ -309,8 +309,8 @@ def test_a_gradient_that_is_no_number_never_reaches_the_weights(tmp_path):
     """The loss is still fine in that step: without the check its checkpoint would hold nothing but NaN."""
 
     class InfiniteGradient(ScriptedJob):
-        def step(self, step):
-            report = super().step(step)
+        def step(self, step, *, first_sequence):
+            report = super().step(step, first_sequence=first_sequence)
             return (
                 report
                 if step != 7

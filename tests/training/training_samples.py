@@ -7,6 +7,7 @@ from torch import nn
 
 from videobert_cli.core.model.config import VideoBERTConfig
 from videobert_cli.core.model.init import new_model
+from videobert_cli.core.sequences.batches import Batches, InlineLoader
 from videobert_cli.core.sequences.dataset import Document, PretrainingSamples
 from videobert_cli.core.sequences.joint import JointVocabulary
 from videobert_cli.core.sequences.options import SequenceOptions
@@ -72,14 +73,29 @@ def sequences(num_videos, *, seed, **options):
 
 def pretraining_job(**changes):
     """The real job, with dropout; what a new process would build."""
-    arguments = {
+    given = {
         "samples": sequences(6, seed=1),
         "held_out": sequences(2, seed=2),
         "weights": LossWeights(alignment=0.5),
         "batch_num_sequences": LOOP["batch_num_sequences"],
         "validate_num_batches": LOOP["validate_num_batches"],
+        "max_num_tokens": None,
+        **changes,
     }
-    return PretrainingJob(new_model(CONFIG, seed=0), **{**arguments, **changes})
+    size, budget = given["batch_num_sequences"], given["max_num_tokens"]
+    held_out = given["held_out"]
+
+    def batches(samples):
+        return Batches(InlineLoader(samples), num_sequences=size, max_num_tokens=budget)
+
+    return PretrainingJob(
+        new_model(CONFIG, seed=0),
+        batches=batches(given["samples"]),
+        held_out=batches(held_out) if held_out else None,
+        held_out_epoch_size=held_out.epoch_size if held_out else 0,
+        weights=given["weights"],
+        validate_num_batches=given["validate_num_batches"],
+    )
 
 
 class ScriptedJob:
@@ -92,7 +108,7 @@ class ScriptedJob:
         self.losses = losses or {}
         self.weights_at_validation = []
 
-    def step(self, step):
+    def step(self, step, *, first_sequence):
         factor = self.losses.get(step, 1.0)
         return StepReport(loss=self.model.weight.sum() * factor, metrics={})
 
@@ -118,12 +134,12 @@ class Interrupting:
     def model(self):
         return self._job.model
 
-    def step(self, step):
+    def step(self, step, *, first_sequence):
         if step == self._kill_at:
             raise KilledError
         if step == self._stop_at:
             self._stop.request(15)
-        return self._job.step(step)
+        return self._job.step(step, first_sequence=first_sequence)
 
     def validate(self):
         if self._num_validations == self._kill_in_validation:

@@ -1,5 +1,6 @@
 """The pretrain stage: words and sentences into a pretrained model directory."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,8 @@ from videobert_cli.core.features.backbones.imported import ImportedBackbone
 from videobert_cli.core.features.backbones.registry import Backbone, load_backbone
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.reports.model_card import model_card
-from videobert_cli.core.sequences.dataset import Document
-from videobert_cli.core.sequences.documents import build_documents
+from videobert_cli.core.sequences.corpus import TokenCorpus, cached_corpus
+from videobert_cli.core.sequences.documents import iter_documents
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer, corpus_vocabulary
 from videobert_cli.core.text.vocabulary import TOKENIZER_NAME, VOCABULARY_NAME
 from videobert_cli.core.training.model_directory import ModelParts, Questions, publish_model
@@ -25,7 +26,7 @@ def _settings(run: Run) -> dict[str, Any]:
     evaluate = run.recipe.evaluate
     return {
         "seed": run.recipe.seed,
-        "pretrain": run.recipe.pretrain.settings(),
+        "pretrain": run.recipe.pretrain.remembered(),
         "evaluate": {"template": evaluate.template},
     }
 
@@ -53,9 +54,10 @@ def _execute(run: Run) -> StageReport:
     options = run.recipe.pretrain
     directory = run.directory("pretrain")
     tokenizer = _tokenizer(run)
+    inputs = _inputs(run)
     result = pretrain_model(
-        train=_documents(run, "train", tokenizer=tokenizer),
-        held_out=_documents(run, "validation", tokenizer=tokenizer),
+        train=_corpus(run, "train", tokenizer=tokenizer, inputs=inputs),
+        held_out=_corpus(run, "validation", tokenizer=tokenizer, inputs=inputs),
         tokenizer=tokenizer,
         codebook=run.codebook,
         options=options,
@@ -85,7 +87,7 @@ def _execute(run: Run) -> StageReport:
         result.model,
         parts=parts,
         settings=_settings(run),
-        parents=_inputs(run),
+        parents=inputs,
         facts=facts,
     )
     best = result.training.best_loss
@@ -134,15 +136,28 @@ def _tokenizer(run: Run) -> VideoBERTTokenizer:
     return VideoBERTTokenizer.from_vocabulary(vocabulary, num_words=num_words, lowercase=text.lowercase)
 
 
-def _documents(run: Run, split: Split, *, tokenizer: VideoBERTTokenizer) -> list[Document]:
-    sequences = run.recipe.pretrain.sequences
-    return build_documents(
-        run.split_ids(split),
-        words=run.words,
-        transcripts=run.transcripts,
-        tokenizer=tokenizer,
-        coverage=sequences.coverage,
-        grown_min_seconds=sequences.grown_min_seconds,
+def _corpus(
+    run: Run, split: Split, *, tokenizer: VideoBERTTokenizer, inputs: Mapping[str, str]
+) -> TokenCorpus:
+    """Return the split's words and sentences as tokens, from the stage's directory where they lie there already."""
+    sequences, ids = run.recipe.pretrain.sequences, run.split_ids(split)
+    return cached_corpus(
+        run.directory("pretrain") / "tokens" / split,
+        lambda: iter_documents(
+            ids,
+            words=run.words,
+            transcripts=run.transcripts,
+            tokenizer=tokenizer,
+            coverage=sequences.coverage,
+            grown_min_seconds=sequences.grown_min_seconds,
+        ),
+        settings={"coverage": sequences.coverage, "grown_min_seconds": sequences.grown_min_seconds},
+        parents={
+            "words": inputs["words"],
+            "sentences": inputs["sentences"],
+            "ids": hash_json(ids),
+            "tokenizer": tokenizer.content_hash(),
+        },
     )
 
 

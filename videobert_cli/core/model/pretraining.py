@@ -22,7 +22,7 @@ class PretrainingOutput:
     """The three losses, each a mean over its own positions or sequences (0 if there are none), and counts.
 
     Counts and losses are tensors of one element on the model's device. Alignment is linear(2) on [CLS]'s
-    final hidden state, class 1 = aligned.
+    final hidden state, class 1 = aligned; `is_alignment_correct_B` is False where nobody asks.
     """
 
     text_loss: Tensor
@@ -34,6 +34,7 @@ class PretrainingOutput:
     num_text_correct: Tensor
     num_visual_correct: Tensor
     num_alignment_correct: Tensor
+    is_alignment_correct_B: Tensor
 
 
 class VideoBERTForPreTraining(PretrainedModel):
@@ -54,7 +55,8 @@ class VideoBERTForPreTraining(PretrainedModel):
         encoded = self.bert(batch)
         labels_P = batch.labels_S.index_select(0, batch.masked_positions_P)
         text, visual = self._token_scores(encoded.hidden_SH, batch.masked_positions_P, labels_P=labels_P)
-        alignment = class_score(self.cls.alignment(encoded.cls_BH), batch.alignment_B)
+        alignment_B2 = self.cls.alignment(encoded.cls_BH)
+        alignment = class_score(alignment_B2, batch.alignment_B)
         return PretrainingOutput(
             text_loss=text.loss,
             visual_loss=visual.loss,
@@ -65,6 +67,7 @@ class VideoBERTForPreTraining(PretrainedModel):
             num_text_correct=text.num_correct,
             num_visual_correct=visual.num_correct,
             num_alignment_correct=alignment.num_correct,
+            is_alignment_correct_B=alignment_B2.detach().argmax(-1) == batch.alignment_B,
         )
 
     def token_logits(self, batch: PackedBatch, positions_P: Tensor) -> Tensor:

@@ -89,6 +89,14 @@ class PretrainingSamples:
         """Return the sample that is sequence `number` of the endless stream, and its epoch."""
         return self._order.sample(number)
 
+    def numbers(self, first: int, stop: int) -> np.ndarray:
+        """Return samples [first, stop) of the stream as rows of (number among all samples, epoch)."""
+        return self._order.numbers(first, stop)
+
+    def build_numbered(self, number: int, *, epoch: int) -> TokenSequence:
+        """Return the sequence of a sample by its number among all samples."""
+        return self.build(self._order.numbered(number), epoch=epoch)
+
     def sequence(self, number: int) -> TokenSequence:
         """Return sequence `number` of the endless stream; epoch = number // epoch_size."""
         sample, epoch = self.sample(number)

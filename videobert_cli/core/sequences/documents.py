@@ -1,6 +1,6 @@
 """Videos and transcripts as documents: visual words as joint ids, sentences as text ids, clips by time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -23,13 +23,34 @@ def build_documents(
     coverage: Coverage = "midpoint",
     grown_min_seconds: float = 10.0,
 ) -> list[Document]:
-    """Return one document for each id that has words or sentences, sorted by id.
+    """Return what `iter_documents` yields, all at once."""
+    return list(
+        iter_documents(
+            ids,
+            words=words,
+            transcripts=transcripts,
+            tokenizer=tokenizer,
+            coverage=coverage,
+            grown_min_seconds=grown_min_seconds,
+        )
+    )
+
+
+def iter_documents(
+    ids: Iterable[str],
+    *,
+    words: WordTable,
+    transcripts: Transcripts,
+    tokenizer: VideoBERTTokenizer,
+    coverage: Coverage = "midpoint",
+    grown_min_seconds: float = 10.0,
+) -> Iterator[Document]:
+    """Yield one document for each id that has words or sentences, sorted by id.
 
     A video with sentences keeps only those that begin before its last clip ends; a transcript without video keeps all.
     Sentences without a token (only symbols the vocabulary drops) are left out, and so is a [MASK] that a caption says.
     """
     known = set(words.ids())
-    documents = []
     for key in sorted(ids):
         sentences = transcripts.sentences.get(key, ())
         document = (
@@ -49,8 +70,7 @@ def build_documents(
             else _text_document(key, sentences, tokenizer=tokenizer)
         )
         if len(document.words_T) or document.sentences:
-            documents.append(document)
-    return documents
+            yield document
 
 
 def joint_vocabulary(tokenizer: VideoBERTTokenizer) -> JointVocabulary:

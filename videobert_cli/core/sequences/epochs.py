@@ -77,9 +77,18 @@ class EpochOrder:
     def sample(self, number: int) -> tuple[SampleId, int]:
         """Return sample `number` of the stream, and its epoch."""
         epoch, position = divmod(number, self.epoch_size)
-        code = int(self._order_E(epoch)[position])
-        regime = int(np.searchsorted(self._bases, code, side="right")) - 1
-        return self._population.sample(REGIMES[regime], code - int(self._bases[regime])), epoch
+        return self.numbered(int(self._order_E(epoch)[position])), epoch
+
+    def numbers(self, first: int, stop: int) -> np.ndarray:
+        """Return samples [first, stop) of the stream, int64 (stop - first, 2): number among all samples, epoch."""
+        places = [divmod(number, self.epoch_size) for number in range(first, stop)]
+        rows = [(int(self._order_E(epoch)[position]), epoch) for epoch, position in places]
+        return np.array(rows, dtype=np.int64)
+
+    def numbered(self, number: int) -> SampleId:
+        """Return a sample by its number among all samples, regime after regime."""
+        regime = int(np.searchsorted(self._bases, number, side="right")) - 1
+        return self._population.sample(REGIMES[regime], number - int(self._bases[regime]))
 
     def _draw_epoch(self, epoch: int) -> np.ndarray:
         drawn = []

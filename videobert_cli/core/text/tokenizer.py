@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from videobert_cli.artifacts import publish_json, publish_text
+from videobert_cli.artifacts import hash_json, publish_json, publish_text
 from videobert_cli.artifacts.hub import fetch_from_hub
 from videobert_cli.core.text.vocabulary import (
     CLS,
@@ -140,6 +140,19 @@ class VideoBERTTokenizer:
             _NUM_WORDS_KEY: self.num_words,
         }
         publish_json(directory / CONFIG_NAME, config)
+
+    def content_hash(self) -> str:
+        """Return a hash of all that decides which ids a text and a visual word become."""
+        rules = self.vocabulary
+        return hash_json(
+            [
+                list(rules.tokens),
+                rules.lowercase,
+                rules.strip_accents,
+                rules.split_chinese,
+                self.num_words,
+            ]
+        )
 
     @property
     def num_text_tokens(self) -> int:

@@ -32,10 +32,12 @@ class TrainingState:
     """Everything but tensors that the next step depends on; randomness is a function of the step and needs no state.
 
     `sums` and `num_summed`, by metric, are the running means since the last logged line; a metric that a step does not
-    have (no masked word in its batch) does not count in that step.
+    have (no masked word in its batch) does not count in that step. `num_sequences` are those of all steps together:
+    where batches have a budget of tokens, the next one begins there.
     """
 
     step: int = 0
+    num_sequences: int = 0
     best_loss: float | None = None
     best_step: int | None = None
     num_validations_without_gain: int = 0

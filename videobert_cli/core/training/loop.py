@@ -37,21 +37,22 @@ METRICS_NAME = "metrics.jsonl"
 
 @dataclass(frozen=True, kw_only=True)
 class StepReport:
-    """The loss of one step (a scalar tensor with its graph) and the numbers to log with it."""
+    """The loss of one step (a scalar tensor with its graph), numbers to log with it, and how many sequences it took."""
 
     loss: Tensor
     metrics: Mapping[str, float]
+    num_sequences: int = 0
 
 
 class TrainingJob(Protocol):
-    """What the loop trains: a model, batches that depend on the step alone, and a held-out measure."""
+    """What the loop trains: a model, batches that depend on the step and what is before it, and a held-out measure."""
 
     @property
     def model(self) -> nn.Module:
         """The model that is trained."""
 
-    def step(self, step: int) -> StepReport:
-        """Run the forward pass of optimizer step `step` (from 0)."""
+    def step(self, step: int, *, first_sequence: int) -> StepReport:
+        """Run the forward pass of optimizer step `step` (from 0); the steps before took `first_sequence` sequences."""
 
     def validate(self) -> Mapping[str, float]:
         """Return held-out metrics, among them `loss`, lower being better; empty where there is nothing held out."""
@@ -149,7 +150,7 @@ class TrainingLoop:
         rate = learning_rate(step, num_steps=self._options.num_steps, options=self._optimizer_options)
         set_learning_rate(self._optimizer, rate)
         with self._autocast():
-            report = self._job.step(step)
+            report = self._job.step(step, first_sequence=self._state.num_sequences)
         loss = float(report.loss.detach())
         self._require_finite("loss", loss, step=step + 1)
         torch.autograd.backward(report.loss)
@@ -160,6 +161,7 @@ class TrainingLoop:
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self._state.step += 1
+        self._state.num_sequences += report.num_sequences
         self._add_metrics({"loss": loss, **report.metrics})
 
     def _require_finite(self, name: str, value: float, *, step: int) -> None:

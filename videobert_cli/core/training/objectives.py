@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -11,9 +12,10 @@ from torch import Tensor
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.losses import Score
 from videobert_cli.core.model.pretraining import PretrainingOutput, VideoBERTForPreTraining
-from videobert_cli.core.sequences.dataset import PretrainingSamples
+from videobert_cli.core.sequences.batches import Batches
 from videobert_cli.core.sequences.joint import JointVocabulary, join, subsample, truncate, unmasked
 from videobert_cli.core.sequences.packing import PackedBatch, TokenSequence, pack
+from videobert_cli.core.sequences.token_sequence import PAIRINGS
 from videobert_cli.core.training.loop import StepReport
 from videobert_cli.core.training.options import LossWeights
 from videobert_cli.runtime import derive_seed
@@ -30,48 +32,57 @@ class PretrainingJob:
         self,
         model: VideoBERTForPreTraining,
         *,
-        samples: PretrainingSamples,
-        held_out: PretrainingSamples | None,
+        batches: Batches,
+        held_out: Batches | None,
+        held_out_epoch_size: int = 0,
         weights: LossWeights,
-        batch_num_sequences: int,
         validate_num_batches: int,
     ) -> None:
+        """Args:
+        batches: The training stream.
+        held_out: The held-out stream, None where there is none, and how many sequences its epoch has.
+        """
         self.model: VideoBERTForPreTraining = model
-        self._samples = samples
+        self._batches = batches
         self._held_out = held_out
+        self._held_out_epoch_size = held_out_epoch_size
         self._weights = {"text": weights.text, "visual": weights.video, "alignment": weights.alignment}
-        self._batch_num_sequences = batch_num_sequences
         self._validate_num_batches = validate_num_batches
         self._device = next(model.parameters()).device
 
-    def step(self, step: int) -> StepReport:
+    def step(self, step: int, *, first_sequence: int = 0) -> StepReport:
         """Run the forward pass of the batch of `step`."""
-        output = self.model(self._batch(self._samples, step))
-        return StepReport(loss=self._total(output), metrics=_metrics(output))
+        batch = self._batches.batch(step, first_sequence=first_sequence)
+        output = self.model(batch.to(self._device))
+        tallies = _tallies(output, batch)
+        return StepReport(
+            loss=self._total(output),
+            metrics={name: tally.mean for name, tally in tallies.items()},
+            num_sequences=batch.num_sequences,
+        )
 
     def validate(self) -> Mapping[str, float]:
-        """Return the mean losses and accuracies over the first epoch of the held-out videos, weighted by count."""
+        """Return the mean losses and accuracies over the first epoch of the held-out videos, weighted by count.
+
+        Whole batches alone, so that no sample counts twice, unless the epoch has not even one.
+        """
         if self._held_out is None:
             return {}
-        num_batches = min(
-            self._validate_num_batches, max(1, self._held_out.epoch_size // self._batch_num_sequences)
-        )
         sums: dict[str, float] = defaultdict(float)
         counts: dict[str, float] = defaultdict(float)
-        for number in range(num_batches):
-            output = self.model(self._batch(self._held_out, number))
-            for name, count in _counts(output).items():
-                counts[name] += count
-                for metric, value in _metrics(output, only=name).items():
-                    sums[metric] += value * count
-        metrics = {metric: total / counts[metric.split("_")[0]] for metric, total in sums.items()}
+        num_sequences = 0
+        for number in range(self._validate_num_batches):
+            batch = self._held_out.batch(number, first_sequence=num_sequences)
+            num_sequences += batch.num_sequences
+            if number and num_sequences > self._held_out_epoch_size:
+                break
+            output = self.model(batch.to(self._device))
+            for name, tally in _tallies(output, batch).items():
+                counts[name] += tally.count
+                sums[name] += tally.mean * tally.count
+        metrics = {name: total / counts[name] for name, total in sums.items()}
         metrics["loss"] = sum(self._weights[name] * metrics.get(f"{name}_loss", 0.0) for name in LOSSES)
         return metrics
-
-    def _batch(self, samples: PretrainingSamples, number: int) -> PackedBatch:
-        first = number * self._batch_num_sequences
-        sequences = [samples.sequence(first + offset) for offset in range(self._batch_num_sequences)]
-        return pack(sequences).to(self._device)
 
     def _total(self, output: PretrainingOutput) -> Tensor:
         terms = [self._weights[name] * getattr(output, f"{name}_loss") for name in LOSSES]
@@ -103,7 +114,7 @@ class ClassificationJob:
         self._device = next(model.parameters()).device
         self._order = lru_cache(maxsize=2)(self._draw_epoch)
 
-    def step(self, step: int) -> StepReport:
+    def step(self, step: int, *, first_sequence: int = 0) -> StepReport:  # noqa: ARG002 - batches are of one size
         """Run the forward pass of the batch of `step`: every segment once an epoch, in an order of its own."""
         chosen = [
             self._segment_at(step * self._batch_num_sequences + n) for n in range(self._batch_num_sequences)
@@ -117,7 +128,8 @@ class ClassificationJob:
         ]
         labels_B = torch.tensor([self._train_classes[n] for n in chosen], device=self._device)
         score = self._score([self._sequence(words_T) for words_T in words], labels_B)
-        return StepReport(loss=score.loss, metrics={"accuracy": float(score.num_correct) / len(chosen)})
+        accuracy = float(score.num_correct) / len(chosen)
+        return StepReport(loss=score.loss, metrics={"accuracy": accuracy}, num_sequences=len(chosen))
 
     def validate(self) -> Mapping[str, float]:
         """Return the mean loss and accuracy over all held-out segments."""
@@ -155,16 +167,32 @@ class ClassificationJob:
         return join(None, unmasked(words_T), vocabulary=self._vocabulary)
 
 
-def _counts(output: PretrainingOutput) -> dict[str, float]:
-    counts = {name: float(getattr(output, f"num_{name}")) for name in LOSSES}
-    return {name: count for name, count in counts.items() if count}
+@dataclass(frozen=True, kw_only=True)
+class _Tally:
+    """A mean, and of how many."""
+
+    mean: float
+    count: float
 
 
-def _metrics(output: PretrainingOutput, *, only: str | None = None) -> dict[str, float]:
-    """Return loss and accuracy of each objective that had something to predict."""
-    metrics = {}
-    for name, count in _counts(output).items():
-        if only in {None, name}:
-            metrics[f"{name}_loss"] = float(getattr(output, f"{name}_loss").detach())
-            metrics[f"{name}_accuracy"] = float(getattr(output, f"num_{name}_correct")) / count
-    return metrics
+def _tallies(output: PretrainingOutput, batch: PackedBatch) -> dict[str, _Tally]:
+    """Return loss and accuracy of each objective that had something to predict, alignment's for each kind of pair too.
+
+    Negatives from the same video are hard, from another video easy: one number would hide the one behind the other.
+    """
+    tallies = {}
+    for name in LOSSES:
+        count = float(getattr(output, f"num_{name}"))
+        if count:
+            loss = float(getattr(output, f"{name}_loss").detach())
+            accuracy = float(getattr(output, f"num_{name}_correct")) / count
+            tallies[f"{name}_loss"] = _Tally(mean=loss, count=count)
+            tallies[f"{name}_accuracy"] = _Tally(mean=accuracy, count=count)
+    is_correct_B, pairings_B = output.is_alignment_correct_B.cpu(), batch.pairings_B.cpu()
+    for number, pairing in enumerate(PAIRINGS):
+        is_meant_B = pairings_B == number
+        count = float(is_meant_B.sum())
+        if count:
+            accuracy = float((is_correct_B & is_meant_B).sum()) / count
+            tallies[f"alignment_accuracy_{pairing}"] = _Tally(mean=accuracy, count=count)
+    return tallies

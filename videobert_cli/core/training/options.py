@@ -1,8 +1,8 @@
 """The recipe's `pretrain:` and `finetune:` sections."""
 
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from videobert_cli.core.model.options import ModelOptions
 from videobert_cli.core.sequences.options import SequenceOptions
@@ -68,15 +68,44 @@ class LossWeights(Options):
     alignment: float = Field(default=1.0, ge=0, description="Linguistic-visual alignment.")
 
 
+# How fast a model is made, not which.
+_NOT_REMEMBERED = frozenset({"num_workers"})
+
+
 class PretrainOptions(Options):
     """`pretrain:` visual words and sentences become a model."""
 
+    batch_num_tokens: int | None = Field(
+        default=None,
+        ge=16,
+        description="Most tokens of one step, in place of `loop.batch_num_sequences`; null counts sequences.",
+    )
+    num_workers: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description="Processes that prepare sequences ahead of the step; the model is the same with any number.",
+    )
     text: TextOptions = Field(default=TextOptions(), description="Subtitles and vocabulary.")
     sequences: SequenceOptions = Field(default=SequenceOptions(), description="The model's inputs.")
     model: ModelOptions = Field(default=ModelOptions(), description="The encoder.")
     losses: LossWeights = Field(default=LossWeights(), description="Weights of the losses.")
     optimizer: OptimizerOptions = Field(default=OptimizerOptions(), description="AdamW.")
     loop: LoopOptions = Field(default=LoopOptions(), description="Length and rhythm of the training.")
+
+    def remembered(self) -> dict[str, Any]:
+        """Return the settings that the model depends on: what the stage records and compares."""
+        return {key: value for key, value in self.settings().items() if key not in _NOT_REMEMBERED}
+
+    @model_validator(mode="after")
+    def _require_room_for_a_sequence(self) -> Self:
+        if self.batch_num_tokens is not None and self.batch_num_tokens < self.sequences.max_num_tokens:
+            longest = self.sequences.max_num_tokens
+            raise ValueError(
+                f"batch_num_tokens ({self.batch_num_tokens}) is less than a sequence may have "
+                f"(sequences.max_num_tokens: {longest})"
+            )
+        return self
 
 
 class FinetuneOptions(Options):

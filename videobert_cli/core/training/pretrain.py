@@ -1,6 +1,7 @@
 """Words and sentences become a pretrained model: the one function behind `videobert pretrain`."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ from videobert_cli.core.model.config import MODEL_TYPE, VideoBERTConfig, read_co
 from videobert_cli.core.model.init import load_bert, new_model
 from videobert_cli.core.model.options import ModelOptions
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
+from videobert_cli.core.sequences.batches import Batches, BlockLoader, InlineLoader
+from videobert_cli.core.sequences.corpus import TokenCorpus
 from videobert_cli.core.sequences.dataset import Document, PretrainingSamples
 from videobert_cli.core.sequences.documents import joint_vocabulary
 from videobert_cli.core.sequences.joint import JointVocabulary
+from videobert_cli.core.sequences.loader import WorkerLoader
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.text.vocabulary import VOCABULARY_NAME
 from videobert_cli.core.training.loop import LoopEvents, TrainingLoop, TrainingResult
@@ -37,8 +41,8 @@ class PretrainResult:
 
 def pretrain_model(
     *,
-    train: Sequence[Document],
-    held_out: Sequence[Document],
+    train: TokenCorpus | Sequence[Document],
+    held_out: TokenCorpus | Sequence[Document],
     tokenizer: VideoBERTTokenizer,
     codebook: Codebook,
     options: PretrainOptions,
@@ -64,31 +68,53 @@ def pretrain_model(
         seed=seed,
         max_num_tokens=options.sequences.max_num_tokens,
     ).to(device)
-    job = PretrainingJob(
-        model,
-        samples=samples,
-        held_out=held_out_samples,
-        weights=options.losses,
-        batch_num_sequences=options.loop.batch_num_sequences,
-        validate_num_batches=options.loop.validate_num_batches,
-    )
-    training = TrainingLoop(
-        job,
-        section="pretrain",
-        loop=options.loop,
-        optimizer=options.optimizer,
-        directory=directory,
-        seed=seed,
-        device=device,
-        stop=stop,
-        events=events,
-    ).run()
+    with _train_loader(samples, options=options) as loader:
+        job = PretrainingJob(
+            model,
+            batches=_batches(loader, options=options),
+            held_out=_batches(InlineLoader(held_out_samples), options=options) if held_out_samples else None,
+            held_out_epoch_size=held_out_samples.epoch_size if held_out_samples else 0,
+            weights=options.losses,
+            validate_num_batches=options.loop.validate_num_batches,
+        )
+        training = TrainingLoop(
+            job,
+            section="pretrain",
+            loop=options.loop,
+            optimizer=options.optimizer,
+            directory=directory,
+            seed=seed,
+            device=device,
+            stop=stop,
+            events=events,
+        ).run()
     num_samples = {str(regime): num for regime, num in samples.num_samples.items()}
     return PretrainResult(model=model, training=training, num_samples=num_samples)
 
 
+@contextlib.contextmanager
+def _train_loader(samples: PretrainingSamples, *, options: PretrainOptions) -> Iterator[BlockLoader]:
+    """Yield what prepares the training sequences, two steps ahead where processes do."""
+    if options.num_workers == 0:
+        yield InlineLoader(samples)
+        return
+    num_ahead = 2 * options.loop.batch_num_sequences
+    with WorkerLoader(samples, num_workers=options.num_workers, num_ahead=num_ahead) as loader:
+        yield loader
+
+
+def _batches(loader: BlockLoader, *, options: PretrainOptions) -> Batches:
+    return Batches(
+        loader, num_sequences=options.loop.batch_num_sequences, max_num_tokens=options.batch_num_tokens
+    )
+
+
 def _held_out_samples(
-    documents: Sequence[Document], *, options: PretrainOptions, vocabulary: JointVocabulary, seed: int
+    documents: TokenCorpus | Sequence[Document],
+    *,
+    options: PretrainOptions,
+    vocabulary: JointVocabulary,
+    seed: int,
 ) -> PretrainingSamples | None:
     """Return the held-out samples, None where no regime that is trained has one."""
     held_out_seed = derive_seed(seed, "held out")
