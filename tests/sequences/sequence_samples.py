@@ -53,9 +53,14 @@ def numbered(name, *, num_clips, first_id, clips_each=2, num_tokens=6):
     return Document(
         id=name,
         words_T=np.arange(FIRST_WORD + first_id, FIRST_WORD + first_id + num_clips),
-        sentences=tuple(np.full(num_tokens, 5 + number) for number in range(len(spans))),
+        sentences=tuple(_said(name, number, num_tokens=num_tokens) for number in range(len(spans))),
         spans=tuple(ClipSpan(first=first, stop=stop) for first, stop in spans),
     )
+
+
+def _said(name, number, *, num_tokens):
+    """A text of its own for every sentence: where the same is said, no words are wrong."""
+    return np.random.default_rng([number, *name.encode()]).integers(5, NUM_TEXT, num_tokens)
 
 
 def samples(documents, *, seed=0, **options):

@@ -1,9 +1,9 @@
 """Batches are the stream cut up: nothing lost, nothing twice, whatever the blocks, workers, budget or ranks."""
 
 import os
-import pathlib
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,8 +164,7 @@ def test_a_worker_that_dies_is_an_error_that_says_how_to_go_on(corpus):
         os.kill(loader._workers[0].pid, signal.SIGKILL)
         time.sleep(0.1)
         with pytest.raises(ResourceError, match="ended with signal SIGKILL") as caught:
-            for number in range(1, 9):
-                loader.block(number)
+            stream(Batches(loader, num_sequences=8), num_batches=9)
     assert caught.value.at == "pretrain.num_workers"
     assert "--set pretrain.num_workers=0" in caught.value.fix
 
@@ -180,6 +179,6 @@ def test_a_worker_never_imports_torch(corpus):
     """It would cost every worker a second and 200 MB."""
     with WorkerLoader(samples(corpus), num_workers=1, num_ahead=1, num_sequences=8) as loader:
         loader.block(0)
-        maps = pathlib.Path(f"/proc/{loader._workers[0].pid}/maps").open().read()
+        maps = Path(f"/proc/{loader._workers[0].pid}/maps").read_text()
     assert "libtorch" not in maps
     assert "tokens.npy" in maps

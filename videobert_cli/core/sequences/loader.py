@@ -24,7 +24,10 @@ from videobert_cli.core.sequences.token_sequence import SequenceBlock
 from videobert_cli.core.video.channel import receive, send
 from videobert_cli.errors import ResourceError
 
-_CHILD_PROGRAM = "import sys; sys.path.append(sys.argv[1]); from videobert_cli.core.sequences.loader_child import main; main()"
+_CHILD_PROGRAM = (
+    "import sys; sys.path.append(sys.argv[1]); import videobert_cli.core.sequences.loader_child as c; "
+    "c.main()"
+)
 # Blocks that a worker has been asked for: at least one that it holds ready and one to go on with, and never so many
 # that a request could wait for a pipe that is full while the worker waits for its answer to be read.
 _LEAST_ASKED, _MOST_ASKED = 2, 16

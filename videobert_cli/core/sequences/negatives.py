@@ -9,6 +9,9 @@ from videobert_cli.core.sequences.corpus import TokenCorpus
 from videobert_cli.core.sequences.epochs import Population
 from videobert_cli.core.sequences.token_sequence import Pairing
 
+# Draws from other videos before it is taken for granted that the whole corpus says the same.
+_NUM_TRIES = 16
+
 
 def words_of_run(corpus: TokenCorpus, document: int, *, first: int, stop: int) -> np.ndarray:
     """Return the words (T,) of the clips that sentences [first, stop) of a document cover, and those between."""
@@ -44,22 +47,45 @@ class Negatives:
     ) -> tuple[np.ndarray, Pairing] | None:
         """Return the words (T,) of another place, and whether it is in the same video; None where there is none.
 
-        As many sentences' words as the aligned sequence would have, so that their number does not betray the label.
+        A place where the very same is said is none: its words would be right. As many sentences' words as the aligned
+        sequence would have, so that their number does not betray the label.
         """
         is_same_wanted = generator.random() < self._same_video_fraction
         own_first, own_stop = self._population.numbers_of("video_text", document=document)
-        num_others = self._population.num_samples("video_text") - (own_stop - own_first)
-        if is_same_wanted or num_others == 0:
-            starts_R, length = runs_apart(self._corpus.spans(document), first=first, stop=stop)
-            if len(starts_R):
-                start = int(starts_R[int(generator.integers(len(starts_R)))])
-                words_T = words_of_run(self._corpus, document, first=start, stop=start + length)
-                return words_T, "same_video"
-        if num_others == 0:
-            return None
-        number = int(generator.integers(num_others))
-        number = number if number < own_first else number + own_stop - own_first
-        other = self._population.sample("video_text", number)
-        last = min(other.item + stop - first, self._corpus.num_sentences(other.document))
-        words_T = words_of_run(self._corpus, other.document, first=other.item, stop=last)
-        return words_T, "other_video"
+        is_alone = self._population.num_samples("video_text") == own_stop - own_first
+        words_T = None
+        if is_same_wanted or is_alone:
+            words_T = self._in_video(document, first=first, stop=stop, generator=generator)
+        if words_T is not None:
+            return words_T, "same_video"
+        words_T = None if is_alone else self._in_others(document, first=first, stop=stop, generator=generator)
+        return None if words_T is None else (words_T, "other_video")
+
+    def _in_video(
+        self, document: int, *, first: int, stop: int, generator: np.random.Generator
+    ) -> np.ndarray | None:
+        own_L = self._corpus.text(document, first, stop)
+        starts_R, length = runs_apart(self._corpus.spans(document), first=first, stop=stop)
+        while len(starts_R):
+            number = int(generator.integers(len(starts_R)))
+            start = int(starts_R[number])
+            if not np.array_equal(own_L, self._corpus.text(document, start, start + length)):
+                return words_of_run(self._corpus, document, first=start, stop=start + length)
+            starts_R = np.delete(starts_R, number)
+        return None
+
+    def _in_others(
+        self, document: int, *, first: int, stop: int, generator: np.random.Generator
+    ) -> np.ndarray | None:
+        own_L = self._corpus.text(document, first, stop)
+        own_first, own_stop = self._population.numbers_of("video_text", document=document)
+        num_own = own_stop - own_first
+        for _ in range(_NUM_TRIES):
+            number = int(generator.integers(self._population.num_samples("video_text") - num_own))
+            _, other, item = self._population.sample(
+                "video_text", number if number < own_first else number + num_own
+            )
+            last = min(item + stop - first, self._corpus.num_sentences(other))
+            if not np.array_equal(own_L, self._corpus.text(other, item, last)):
+                return words_of_run(self._corpus, other, first=item, stop=last)
+        return None
