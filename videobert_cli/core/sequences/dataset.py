@@ -1,6 +1,7 @@
 """The training samples of a corpus: three regimes in a stated mix, each sample a function of (seed, epoch, id)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +62,7 @@ class PretrainingSamples:
                 "there is nothing to train on: no sentence and no video in a regime with a share above zero",
                 fix="check that `data.videos` has training videos with subtitles, and `pretrain.sequences.*_share`",
             )
+        self._dice = _Dice()
         self._mask_rule = MaskRule(
             fraction=options.mask_fraction,
             unit=options.mask_unit,
@@ -104,7 +106,9 @@ class PretrainingSamples:
 
     def build(self, sample: SampleId, *, epoch: int) -> TokenSequence:
         """Return the sequence of one sample in one epoch."""
-        generator = _generator(self.seed, epoch, sample, document_id=self.corpus.id(sample.document))
+        generator = self._dice.of(
+            self.seed, epoch, sample=sample, document_id=self.corpus.id(sample.document)
+        )
         if sample.regime == "text":
             return self._text_sequence(sample, generator=generator)
         if sample.regime == "video":
@@ -214,7 +218,20 @@ class PretrainingSamples:
         return first, first + num_joined
 
 
-def _generator(seed: int, epoch: int, sample: SampleId, *, document_id: str) -> np.random.Generator:
-    return np.random.Generator(
-        np.random.Philox(key=derive_seed(seed, "sample", epoch, sample.regime, document_id, sample.item))
-    )
+class _Dice:
+    """Randomness of one sample after another: Philox with the sample's own key, from its beginning.
+
+    One generator is set anew for each: making one costs 20 microseconds, a fifth of a sequence.
+    """
+
+    def __init__(self) -> None:
+        self._philox = np.random.Philox(key=0)
+        self._beginning: Any = self._philox.state
+        self._generator = np.random.Generator(self._philox)
+
+    def of(self, seed: int, epoch: int, *, sample: SampleId, document_id: str) -> np.random.Generator:
+        """Return the generator as `Philox(key=...)` of the sample would be; it is the next sample's after that."""
+        key = derive_seed(seed, "sample", epoch, sample.regime, document_id, sample.item)
+        self._beginning["state"]["key"][0] = key
+        self._philox.state = self._beginning
+        return self._generator

@@ -44,25 +44,28 @@ def join(
 
     Token types: 0 for `[CLS] text [>]`, 1 for `words [SEP]`; a sequence of text alone is all 0, as in BERT.
     """
-    pieces = [_special(vocabulary.cls_id)]
-    types = [TEXT_TYPE]
+    num_text = 0 if text_L is None else len(text_L.input_ids_S)
+    num_words = 0 if words_T is None else len(words_T.input_ids_S)
+    glue = 1 + num_text
+    first_word = glue + (text_L is not None and words_T is not None)
+    sep = first_word + num_words
+    input_ids_S = np.empty(sep + 1, dtype=np.int64)
+    labels_S = np.full(sep + 1, NO_LOSS, dtype=np.int64)
+    token_type_ids_S = np.full(sep + 1, TEXT_TYPE, dtype=np.int64)
+    input_ids_S[0], input_ids_S[glue], input_ids_S[sep] = (
+        vocabulary.cls_id,
+        vocabulary.glue_id,
+        vocabulary.sep_id,
+    )
     if text_L is not None:
-        pieces.append(text_L)
-        types.append(TEXT_TYPE)
-    if text_L is not None and words_T is not None:
-        pieces.append(_special(vocabulary.glue_id))
-        types.append(TEXT_TYPE)
+        input_ids_S[1:glue], labels_S[1:glue] = text_L.input_ids_S, text_L.labels_S
     if words_T is not None:
-        pieces.append(words_T)
-        types.append(VIDEO_TYPE)
-    pieces.append(_special(vocabulary.sep_id))
-    types.append(TEXT_TYPE if words_T is None else VIDEO_TYPE)
+        input_ids_S[first_word:sep], labels_S[first_word:sep] = words_T.input_ids_S, words_T.labels_S
+        token_type_ids_S[first_word:] = VIDEO_TYPE
     return TokenSequence(
-        input_ids=np.concatenate([piece.input_ids_S for piece in pieces]),
-        token_type_ids=np.repeat(
-            np.array(types, dtype=np.int64), [len(piece.input_ids_S) for piece in pieces]
-        ),
-        labels=np.concatenate([piece.labels_S for piece in pieces]),
+        input_ids=input_ids_S,
+        token_type_ids=token_type_ids_S,
+        labels=labels_S,
         alignment=alignment,
         pairing=pairing,
     )
@@ -125,7 +128,3 @@ def subsample(
     rate = int(generator.integers(1, max_rate + 1))
     rate = max(1, min(rate, len(words_T) // max(1, min_num_words)))
     return words_T[int(generator.integers(0, rate)) :: rate]
-
-
-def _special(token_id: int) -> Masked:
-    return unmasked(np.array([token_id]))

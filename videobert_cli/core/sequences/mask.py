@@ -54,6 +54,8 @@ def mask_tokens(
     """
     if rule.unit == "token":
         chosen_P = _tokens(len(ids_S), fraction=rule.fraction, generator=generator)
+        if len(chosen_P) == 0:
+            return Masked(input_ids_S=ids_S.copy(), labels_S=np.full(len(ids_S), NO_LOSS, dtype=np.int64))
         fate_P = generator.random(len(chosen_P))
     else:
         words_S = np.arange(len(ids_S)) if is_start_S is None else _word_numbers(is_start_S)
@@ -81,7 +83,10 @@ def mask_all(ids_S: np.ndarray, *, mask_id: int) -> Masked:
 def _tokens(num_tokens: int, *, fraction: float, generator: np.random.Generator) -> np.ndarray:
     """Return the chosen tokens (P,): their number is rounded up or down at random, which makes the rate exact."""
     num_chosen = min(num_tokens, int(fraction * num_tokens + generator.random()))
-    return generator.choice(num_tokens, size=num_chosen, replace=False)
+    # Choosing none draws nothing, and asking costs as much as choosing.
+    return (
+        generator.choice(num_tokens, size=num_chosen, replace=False) if num_chosen else np.zeros(0, np.int64)
+    )
 
 
 def _words(

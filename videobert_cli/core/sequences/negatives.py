@@ -26,8 +26,11 @@ def runs_apart(spans_N2: np.ndarray, *, first: int, stop: int) -> tuple[np.ndarr
     """
     own_first, own_stop = int(spans_N2[first:stop, 0].min()), int(spans_N2[first:stop, 1].max())
     for length in range(stop - first, 0, -1):
-        windows = np.lib.stride_tricks.sliding_window_view(spans_N2, length, axis=0)
-        firsts_R, stops_R = windows[:, 0].min(axis=-1), windows[:, 1].max(axis=-1)
+        num_runs = len(spans_N2) - length + 1
+        firsts_R, stops_R = spans_N2[:num_runs, 0], spans_N2[:num_runs, 1]
+        for later in range(1, length):
+            firsts_R = np.minimum(firsts_R, spans_N2[later : num_runs + later, 0])
+            stops_R = np.maximum(stops_R, spans_N2[later : num_runs + later, 1])
         starts_R = np.flatnonzero((stops_R <= own_first) | (firsts_R >= own_stop))
         if len(starts_R):
             return starts_R, length
