@@ -95,6 +95,32 @@ def test_ranks_share_a_batch_without_loss_and_nearly_equally(lengths, num_ranks)
     assert max(tokens) - min(tokens) <= max(lengths)
 
 
+@FREE
+@given(
+    documents=corpora(),
+    seed=st.integers(0, 9),
+    size=st.integers(1, 12),
+    budget=st.none() | st.integers(20, 200),
+    num_ranks=st.integers(1, 4),
+)
+def test_a_sample_is_the_same_whatever_the_batch_and_the_ranks(documents, seed, size, budget, num_ranks):
+    """By its name alone: (seed, epoch, sample)."""
+    source, other = samples(documents, seed=seed), samples(documents, seed=seed)
+    batches = Batches(InlineLoader(source), num_sequences=size, max_num_tokens=budget)
+    first = 0
+    for step in range(3):
+        batch = batches.batch(step, first_sequence=first)
+        lengths = batch.cu_seqlens.diff().numpy()
+        given_rows = rows(batch)
+        for share in rank_shares(lengths, num_ranks=num_ranks):
+            for number in share:
+                sample, epoch = other.sample(first + int(number))
+                sequence = other.build(sample, epoch=epoch)
+                assert given_rows[number][0] == sequence.input_ids.tolist()
+                assert given_rows[number][2] == sequence.labels.tolist()
+        first += batch.num_sequences
+
+
 def test_the_order_of_equal_lengths_decides_nothing_by_chance():
     shares = rank_shares(np.array([5, 5, 5, 5, 9]), num_ranks=2)
     assert [share.tolist() for share in shares] == [[2, 4], [0, 1, 3]]

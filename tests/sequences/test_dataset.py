@@ -51,9 +51,22 @@ def words_of(sequence):
 
 
 @FREE
-@given(documents=corpora(), seed=st.integers(0, 99), max_num_tokens=st.integers(16, 80))
-def test_every_sequence_is_well_formed(documents, seed, max_num_tokens):
-    stream = samples(documents, seed=seed, max_num_tokens=max_num_tokens, mask_fraction=0.4)
+@given(
+    documents=corpora(),
+    seed=st.integers(0, 99),
+    max_num_tokens=st.integers(16, 80),
+    unit=st.sampled_from(["token", "whole_word", "span"]),
+    whole=st.sampled_from([0.0, 0.5]),
+)
+def test_every_sequence_is_well_formed(documents, seed, max_num_tokens, unit, whole):
+    stream = samples(
+        documents,
+        seed=seed,
+        max_num_tokens=max_num_tokens,
+        mask_fraction=0.4,
+        mask_unit=unit,
+        whole_modality_probability=whole,
+    )
     for number in range(min(12, 2 * stream.epoch_size)):
         sequence = stream.sequence(number)
         ids, types = sequence.input_ids, sequence.token_type_ids

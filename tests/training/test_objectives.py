@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from training_samples import (
     CONFIG,
     NUM_TEXT,
     NUM_WORDS,
     VOCABULARY,
+    Interrupting,
     make_loop,
     pretraining_job,
     sequences,
@@ -17,14 +19,16 @@ from training_samples import (
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.config import VideoBERTConfig
 from videobert_cli.core.model.options import ModelOptions
-from videobert_cli.core.sequences.packing import pack
+from videobert_cli.core.sequences.packing import NO_LABEL, pack
+from videobert_cli.core.sequences.token_sequence import PAIRINGS
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.training.objectives import ClassificationJob
-from videobert_cli.core.training.options import LossWeights, OptimizerOptions
+from videobert_cli.core.training.options import LossWeights, OptimizerOptions, PretrainOptions
 from videobert_cli.core.training.pretrain import start_model
 from videobert_cli.core.words.codebook import fit_codebook
 from videobert_cli.core.words.options import QuantizeOptions
-from videobert_cli.errors import CodebookMismatchError, UsageError
+from videobert_cli.errors import CodebookMismatchError, InterruptedRunError, UsageError
+from videobert_cli.runtime import StopRequest
 
 CONSTANT = OptimizerOptions(learning_rate=1e-2, schedule="constant")
 
@@ -90,8 +94,72 @@ def test_held_out_numbers_are_means_over_all_that_was_asked():
     assert found["loss"] == pytest.approx(total)
 
 
+def test_alignment_is_told_for_each_kind_of_pair():
+    """The kinds' accuracies, weighted by how many there are, are the accuracy of all."""
+    held_out = sequences(3, seed=2)
+    job = pretraining_job(held_out=held_out, batch_num_sequences=8, validate_num_batches=3)
+    job.model.eval()
+    with torch.no_grad():
+        found = job.validate()
+        output = job.model(batch := pack([held_out.sequence(number) for number in range(24)]))
+    total, num = 0.0, 0
+    for number, pairing in enumerate(PAIRINGS):
+        is_meant = batch.pairings_B == number
+        expected = output.is_alignment_correct_B[is_meant].float().mean()
+        assert found[f"alignment_accuracy_{pairing}"] == pytest.approx(float(expected))
+        assert (batch.alignment_B[is_meant] == (pairing == "aligned")).all()
+        total += float(output.is_alignment_correct_B[is_meant].sum())
+        num += int(is_meant.sum())
+    assert num == int((batch.alignment_B != NO_LABEL).sum())
+    assert found["alignment_accuracy"] == pytest.approx(total / num)
+    assert not output.is_alignment_correct_B[batch.alignment_B == NO_LABEL].any()
+
+
+def test_the_training_log_tells_the_kinds_apart():
+    kinds = {name for step in range(12) for name in pretraining_job().step(step).metrics}
+    assert {f"alignment_accuracy_{pairing}" for pairing in PAIRINGS} <= kinds
+
+
 def test_nothing_held_out_is_no_measure():
     assert pretraining_job(held_out=None).validate() == {}
+
+
+# --- budgets of tokens ---
+
+
+def test_a_run_with_a_budget_of_tokens_resumes_exactly(tmp_path):
+    def job():
+        return pretraining_job(max_num_tokens=90)
+
+    whole, rest = job(), job()
+    make_loop(whole, tmp_path / "whole").run()
+    for stop_at in (2, 7):
+        stop = StopRequest()
+        with pytest.raises(InterruptedRunError):
+            make_loop(Interrupting(job(), stop=stop, stop_at=stop_at), tmp_path / "broken", stop=stop).run()
+    make_loop(rest, tmp_path / "broken").run()
+    assert weights(rest.model) == weights(whole.model)
+    texts = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "broken")]
+    assert texts[0] == texts[1]
+
+
+def test_a_budget_is_counted_in_tokens():
+    job = pretraining_job(max_num_tokens=90)
+    first = 0
+    for step in range(6):
+        taken = job.step(step, first_sequence=first).num_sequences
+        first += taken
+        assert taken >= 3
+    assert first > 6 * 4
+
+
+def test_a_budget_below_a_sequence_is_refused_and_workers_are_no_setting_of_the_model():
+    with pytest.raises(ValidationError, match="less than a sequence may have"):
+        PretrainOptions(batch_num_tokens=511)
+    kept = PretrainOptions(num_workers=4).remembered()
+    assert kept == PretrainOptions().remembered()
+    assert "batch_num_tokens" in kept
+    assert "num_workers" not in kept
 
 
 # --- classification ---

@@ -111,7 +111,9 @@ def _words(
         missing = wanted - (ends_W[num_whole - 1] if num_whole else 0)
         num_whole += int(generator.random() < missing / lengths_W[order_W[num_whole]])
     taken_W = order_W[:num_whole]
-    chosen_P = np.flatnonzero(np.isin(words_S, taken_W))
+    is_taken_W = np.zeros(len(lengths_W), dtype=bool)
+    is_taken_W[taken_W] = True
+    chosen_P = np.flatnonzero(is_taken_W[words_S])
     if rule.unit == "whole_word":
         return chosen_P, chosen_P
     number_W = np.zeros(len(lengths_W), dtype=np.int64)
