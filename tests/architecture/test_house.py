@@ -21,6 +21,7 @@ HEAVY = {"torch", "transformers", "sklearn", "av", "decord", "matplotlib"}
 # Where something is written that is no artifact, or is written inside a `publish` callback; each with its reason.
 WRITERS = {
     "artifacts/files.py": "the one writer",
+    "artifacts/arrays.py": "arrays larger than memory, piece by piece, inside publish_directory",
     "__main__.py": "the null device, in the place of a closed standard error",
     "commands/failures.py": "the crash log, in the system's folder for temporary files",
     "core/model/checkpoint.py": "safetensors' save_file, inside publish",

@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from videobert_cli import artifacts
+from videobert_cli.artifacts.arrays import ArrayWriter, mapped_array
 from videobert_cli.core.sequences.segments import ClipSpan
 from videobert_cli.errors import ArtifactError
 
@@ -84,7 +85,9 @@ class TokenCorpus(Sequence[Document]):
     def open_unchecked(cls, directory: Path) -> Self:
         """Return the corpus at `directory`, which this command has checked already (a loader's child)."""
         try:
-            return cls({name: _mapped(directory / f"{name}.npy") for name in _COLUMNS}, directory=directory)
+            return cls(
+                {name: mapped_array(directory / f"{name}.npy") for name in _COLUMNS}, directory=directory
+            )
         except (OSError, ValueError) as error:
             raise ArtifactError(
                 f"the tokens cannot be read ({error})",
@@ -183,7 +186,8 @@ def write_corpus(
     """Write the artifact at `directory` document by document, so that a corpus larger than memory can be written."""
     with artifacts.publish_directory(directory) as temporary:
         columns = {
-            name: _Column(temporary / f"{name}.npy", dtype=np.dtype(kind)) for name, kind in _COLUMNS.items()
+            name: ArrayWriter(temporary / f"{name}.npy", dtype=np.dtype(kind))
+            for name, kind in _COLUMNS.items()
         }
         for name in _OFFSETS:
             columns[name].append(np.zeros(1, dtype=np.int64))
@@ -225,40 +229,3 @@ def _rows(documents: Iterable[Document]) -> Iterator[dict[str, np.ndarray]]:
             "sentence_offsets": np.array([num_sentences], dtype=np.int64),
             "spans": np.array(spans, dtype=np.int32).reshape(-1),
         }
-
-
-class _Column:
-    """A one-dimensional .npy file that grows; its header, which numpy pads for this, is written again at the end."""
-
-    def __init__(self, path: Path, *, dtype: np.dtype[Any]) -> None:
-        self._stream = path.open("wb")
-        self._dtype = dtype
-        self.length = 0
-        self._write_header()
-
-    def append(self, values: np.ndarray) -> None:
-        self._stream.write(values.astype(self._dtype, copy=False).tobytes())
-        self.length += len(values)
-
-    def close(self) -> None:
-        self._stream.seek(0)
-        self._write_header()
-        self._stream.close()
-
-    def _write_header(self) -> None:
-        header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self.length,)}
-        np.lib.format.write_array_header_1_0(self._stream, header)
-
-
-def _mapped(path: Path) -> np.ndarray:
-    """Return the array of a file, mapped; an empty one cannot be."""
-    array = np.load(path, mmap_mode="r", allow_pickle=False) if _has_values(path) else np.load(path)
-    # A plain array: every slice of numpy's memmap class costs microseconds.
-    return np.asarray(array)
-
-
-def _has_values(path: Path) -> bool:
-    with path.open("rb") as stream:
-        np.lib.format.read_magic(stream)
-        np.lib.format.read_array_header_1_0(stream)
-        return bool(stream.read(1))
