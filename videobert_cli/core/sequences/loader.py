@@ -10,9 +10,10 @@ import signal
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self, cast
+from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from videobert_cli.core.sequences.batches import BLOCK_NUM_SEQUENCES
 from videobert_cli.core.sequences.dataset import PretrainingSamples
 from videobert_cli.core.sequences.loader_child import opening, received_block
 from videobert_cli.core.sequences.token_sequence import SequenceBlock
-from videobert_cli.core.video.channel import receive, send
+from videobert_cli.core.video.channel import Buffer, receive, send
 from videobert_cli.errors import ResourceError
 
 _CHILD_PROGRAM = (
@@ -56,10 +57,10 @@ class WorkerLoader:
         self._num_asked = num_workers * min(max(num_blocks, _LEAST_ASKED), _MOST_ASKED)
         self._asked: deque[int] = deque()
         head, parts = opening(samples)
-        self._workers: list[subprocess.Popen[bytes]] = []
-        for _ in range(num_workers):
-            self._workers.append(_start())
-            send(cast(BinaryIO, self._workers[-1].stdin), head, parts=parts)
+        # All first: a worker reads its message when it has started, half a second later.
+        self._workers = [_start() for _ in range(num_workers)]
+        for worker in self._workers:
+            _send(worker, head, parts=parts)
 
     def __enter__(self) -> Self:
         """Return the loader."""
@@ -99,8 +100,7 @@ class WorkerLoader:
         first = number * self.num_sequences
         wanted = self._samples.numbers(first, first + self.num_sequences)
         worker = self._workers[number % len(self._workers)]
-        with contextlib.suppress(OSError):  # a worker that is gone is told of where its answer is missing
-            send(cast(BinaryIO, worker.stdin), {"kind": "build"}, parts=[wanted.astype(np.int64).tobytes()])
+        _send(worker, {"kind": "build"}, parts=[wanted.astype(np.int64).tobytes()])
         self._asked.append(number)
 
     def _answer(self, number: int) -> SequenceBlock:
@@ -133,6 +133,12 @@ def _start() -> "subprocess.Popen[bytes]":
         with contextlib.suppress(OSError):
             fcntl.fcntl(cast(BinaryIO, worker.stdout), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     return worker
+
+
+def _send(worker: "subprocess.Popen[bytes]", head: dict[str, Any], *, parts: Sequence[Buffer]) -> None:
+    """Send a message; a worker that is gone is told of where its answer is missing."""
+    with contextlib.suppress(OSError):
+        send(cast(BinaryIO, worker.stdin), head, parts=parts)
 
 
 def _ended(worker: "subprocess.Popen[bytes]") -> ResourceError:
