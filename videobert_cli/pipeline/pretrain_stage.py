@@ -1,6 +1,6 @@
 """The pretrain stage: words and sentences into a pretrained model directory."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from videobert_cli.core.features.backbones.imported import ImportedBackbone
 from videobert_cli.core.features.backbones.registry import Backbone, load_backbone
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.reports.model_card import model_card
-from videobert_cli.core.sequences.corpus import TokenCorpus, cached_corpus
+from videobert_cli.core.sequences.corpus import Document, TokenCorpus, cached_corpus
 from videobert_cli.core.sequences.documents import iter_documents
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer, corpus_vocabulary
 from videobert_cli.core.text.vocabulary import TOKENIZER_NAME, VOCABULARY_NAME
@@ -136,26 +136,38 @@ def _tokenizer(run: Run) -> VideoBERTTokenizer:
     return VideoBERTTokenizer.from_vocabulary(vocabulary, num_words=num_words, lowercase=text.lowercase)
 
 
+def split_documents(run: Run, split: Split, *, tokenizer: VideoBERTTokenizer) -> Iterator[Document]:
+    """Yield the split's videos and transcripts as the recipe makes documents of them."""
+    sequences = run.recipe.pretrain.sequences
+    return iter_documents(
+        run.split_ids(split),
+        words=run.words,
+        transcripts=run.transcripts,
+        tokenizer=tokenizer,
+        coverage=sequences.coverage,
+        grown_min_seconds=sequences.grown_min_seconds,
+    )
+
+
 def _corpus(
     run: Run, split: Split, *, tokenizer: VideoBERTTokenizer, inputs: Mapping[str, str]
 ) -> TokenCorpus:
-    """Return the split's words and sentences as tokens, from the stage's directory where they lie there already."""
-    sequences, ids = run.recipe.pretrain.sequences, run.split_ids(split)
+    """Return the split's documents as tokens, from the stage's directory where they lie there already.
+
+    Whatever the stage reads and how it reads text count: to make them again costs less than to miss a change.
+    """
+    pretrain = run.recipe.pretrain
     return cached_corpus(
         run.directory("pretrain") / "tokens" / split,
-        lambda: iter_documents(
-            ids,
-            words=run.words,
-            transcripts=run.transcripts,
-            tokenizer=tokenizer,
-            coverage=sequences.coverage,
-            grown_min_seconds=sequences.grown_min_seconds,
-        ),
-        settings={"coverage": sequences.coverage, "grown_min_seconds": sequences.grown_min_seconds},
+        lambda: split_documents(run, split, tokenizer=tokenizer),
+        settings={
+            "text": pretrain.text.settings(),
+            "coverage": pretrain.sequences.coverage,
+            "grown_min_seconds": pretrain.sequences.grown_min_seconds,
+        },
         parents={
-            "words": inputs["words"],
-            "sentences": inputs["sentences"],
-            "ids": hash_json(ids),
+            **inputs,
+            "ids": hash_json(run.split_ids(split)),
             "tokenizer": tokenizer.content_hash(),
         },
     )
