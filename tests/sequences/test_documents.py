@@ -78,3 +78,28 @@ def test_the_vocabulary_has_no_specials_to_replace_tokens_with(tokenizer):
     assert np.flatnonzero(vocabulary.is_continuation).tolist() == [8]
     assert vocabulary.glue_id == 10
     assert (vocabulary.cls_id, vocabulary.sep_id, vocabulary.mask_id) == (2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("coverage", "spans"),
+    [
+        ("midpoint", [(0, 2), (2, 3)]),
+        ("rounded", [(0, 2), (2, 3)]),
+        ("overlap", [(0, 3), (1, 4)]),
+        ("grown", [(0, 3), (0, 3)]),
+    ],
+)
+def test_sentences_get_their_clips_by_the_rule_asked_for(words, tokenizer, coverage, spans):
+    sentences = (
+        Sentence(start_seconds=0.2, end_seconds=3.1, text="cut"),
+        Sentence(start_seconds=2.9, end_seconds=5.1, text="the"),
+    )
+    (video,) = build_documents(
+        ["b"],
+        words=words,
+        transcripts=Transcripts(sentences={"b": sentences}, num_dropped={}, unreadable={}),
+        tokenizer=tokenizer,
+        coverage=coverage,
+        grown_min_seconds=4.5,
+    )
+    assert [(span.first, span.stop) for span in video.spans] == spans
