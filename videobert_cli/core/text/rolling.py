@@ -36,7 +36,7 @@ def collapse_rolling(cues: Sequence[Cue], *, evidence: Literal["stamps", "none"]
     for cue, count in zip(cues[1:], shared, strict=True):
         words = cue.text.split()[count:]
         if words:
-            collapsed.append(replace(cue, text=" ".join(words)))
+            collapsed.append(replace(cue, text=" ".join(words), word_times=cue.word_times[count:]))
     return collapsed
 
 
