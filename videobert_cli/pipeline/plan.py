@@ -55,6 +55,8 @@ def make_plan(run: Run, *, target: str) -> Plan:
     if not needs:
         facts |= _data_facts(run)
         lines.append(_data_line(facts))
+        if run.transcripts.losses:
+            lines.append(f"text: {run.transcripts.losses}")
     for stage in chain(run, target=target):
         state, detail = _stage_line(stage, run, has_data=not needs, before=states)
         states[stage.name] = state
@@ -91,7 +93,7 @@ def _data_facts(run: Run) -> dict[str, Any]:
     return {
         "plan.num_videos": len(run.videos),
         **{f"plan.num_videos.{split}": splits.count(split) for split in ("train", "validation", "test")},
-        "plan.num_sentences": run.transcripts.num_sentences,
+        **{f"plan.{name}": count for name, count in run.transcripts.facts.items()},
         "plan.num_labelled_segments": sum(len(video.segments) for video in run.videos),
     }
 

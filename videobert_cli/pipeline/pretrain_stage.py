@@ -90,9 +90,10 @@ def _execute(run: Run) -> StageReport:
     )
     best = result.training.best_loss
     held_out = f", best held-out loss {best:.3f}" if best is not None else ""
+    losses = f"; text: {run.transcripts.losses}" if run.transcripts.losses else ""
     return StageReport(
-        summary=f"{result.training.num_steps:,} steps{held_out}",
-        facts={f"pretrain.{name}": value for name, value in facts.items()},
+        summary=f"{result.training.num_steps:,} steps{held_out}{losses}",
+        facts={f"pretrain.{name}": value for name, value in {**run.transcripts.facts, **facts}.items()},
     )
 
 

@@ -25,6 +25,9 @@ from videobert_cli.recipe.schema import Recipe
 from videobert_cli.recipe.snapshot import write_snapshot
 from videobert_cli.runtime import StopRequest, environment
 
+# A corpus may lack the captions of a hundred thousand videos: the first few show what is wrong.
+_NUM_SHOWN = 10
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunPaths:
@@ -147,8 +150,11 @@ class Run:
         """The sentences of all videos and texts that have subtitles."""
         files = {item.id: item.captions for item in self._items if item.captions is not None}
         transcripts = read_transcripts(files, options=self.recipe.pretrain.text)
-        for problem in transcripts.unreadable.values():
+        problems = list(transcripts.unreadable.values())
+        for problem in problems[:_NUM_SHOWN]:
             self.reporter.warning(f"no text from {problem}")
+        if len(problems) > _NUM_SHOWN:
+            self.reporter.warning(f"no text from {len(problems) - _NUM_SHOWN:,} more files")
         return transcripts
 
     @cached_property

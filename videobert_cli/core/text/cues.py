@@ -26,6 +26,9 @@ class WordTime:
     end_seconds: float | None = None
 
 
+_UNKNOWN = WordTime()
+
+
 @dataclass(frozen=True, kw_only=True)
 class RawCue:
     """A cue as it stands in the file: several lines, with markup; `part_times` has the time of each TIME_MARK in it."""
@@ -55,11 +58,15 @@ def clean_text(text: str) -> str:
     >>> clean_text("<v Bob><i>Salt</i> &amp;\r\n pepper<00:00:01.500><c> too</c>")
     'Salt & pepper too'
     """
-    return " ".join(filter(None, map(_spoken, _raw_words(text))))
+    line = " ".join(_raw_words(text))
+    return line if line.isprintable() else " ".join(filter(None, map(_spoken, line.split())))
 
 
 def clean_cue(raw: RawCue) -> Cue | None:
     """Return the cue with its text cleaned and a time for each word that begins a part, None where no word is left."""
+    if not raw.part_times:
+        text = clean_text(raw.text)
+        return Cue(start_seconds=raw.start_seconds, end_seconds=raw.end_seconds, text=text) if text else None
     words: list[str] = []
     times: list[WordTime] = []
     num_marks = 0
@@ -69,16 +76,14 @@ def clean_cue(raw: RawCue) -> Cue | None:
         num_marks += raw_word.count(TIME_MARK)
         if word := _spoken(raw_word):
             words.append(word)
-            is_known = is_first_of_part and number <= len(raw.part_times)
-            times.append(raw.part_times[number - 1] if is_known else WordTime())
+            times.append(raw.part_times[number - 1] if is_first_of_part else _UNKNOWN)
     if not words:
         return None
-    has_times = any(time != WordTime() for time in times)
     return Cue(
         start_seconds=raw.start_seconds,
         end_seconds=raw.end_seconds,
         text=" ".join(words),
-        word_times=tuple(times) if has_times else (),
+        word_times=tuple(times) if any(time != _UNKNOWN for time in times) else (),
     )
 
 
