@@ -18,6 +18,7 @@ from videobert_cli.core.video.reader import ClipBatch, VideoReader, VideoSummary
 from videobert_cli.errors import InputError, VideoBERTError, VideoError
 from videobert_cli.pipeline.execute import chain
 from videobert_cli.pipeline.run import Run
+from videobert_cli.pipeline.speech import speech_of
 from videobert_cli.pipeline.stage import Stage, read_record, stage_status
 
 # Enough videos for a mean duration to within a fifth or so, few enough to answer in seconds.
@@ -77,6 +78,11 @@ def _downloads(run: Run, *, stages: Sequence[str]) -> list[str]:
     named: list[tuple[str, str, object]] = [
         ("extract", "extract.weights", extract.weights if extract.weights == "kinetics400" else None),
         ("extract", "extract.backbone", hub_backbone if TRANSFORMERS_PREFIX in extract.backbone else None),
+        (
+            "listen",
+            "pretrain.text.asr.model",
+            Path(pretrain.text.asr.model).expanduser() if pretrain.text.asr.model else None,
+        ),
         ("pretrain", "pretrain.text.vocabulary", pretrain.text.vocabulary),
         ("pretrain", "pretrain.model.init", pretrain.model.init),
     ]
@@ -133,6 +139,9 @@ def _estimate(stage: Stage, run: Run, *, state: str) -> tuple[str, dict[str, Any
         return f", features made elsewhere: {run.recipe.extract.features}", {}
     if stage.name == "extract":
         return _extract_estimate(run, todo=run.videos if state == "stale" else _unfinished(run))
+    if stage.name == "listen":
+        num_videos = sum(not speech.file.is_file() for speech in speech_of(run))
+        return f", {num_videos:,} videos without subtitles", {"plan.listen.num_videos": num_videos}
     if stage.name == "pretrain":
         loop = run.recipe.pretrain.loop
         return f", {loop.num_steps:,} steps of {loop.batch_num_sequences} sequences", {

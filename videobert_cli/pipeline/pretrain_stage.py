@@ -21,6 +21,11 @@ from videobert_cli.pipeline.stage import Stage, StageReport
 from videobert_cli.runtime import package_version
 
 
+def _needs(run: Run) -> tuple[str, ...]:
+    listens = run.recipe.pretrain.text.asr.engine != "none"
+    return ("listen", "quantize") if listens else ("quantize",)
+
+
 def _settings(run: Run) -> dict[str, Any]:
     evaluate = run.recipe.evaluate
     return {
@@ -175,7 +180,7 @@ def _outputs(run: Run) -> tuple[Path, ...]:
 
 STAGE = Stage(
     name="pretrain",
-    needs=lambda _run: ("quantize",),
+    needs=_needs,
     settings=_settings,
     inputs=_inputs,
     execute=_execute,

@@ -20,6 +20,7 @@ from videobert_cli.core.words.table import WordTable
 from videobert_cli.errors import MissingInputError
 from videobert_cli.pipeline.locks import lock_alone
 from videobert_cli.pipeline.reporter import Reporter
+from videobert_cli.pipeline.speech import speech_of
 from videobert_cli.recipe.load import LoadedRecipe
 from videobert_cli.recipe.schema import Recipe
 from videobert_cli.recipe.snapshot import write_snapshot
@@ -147,8 +148,9 @@ class Run:
 
     @cached_property
     def transcripts(self) -> Transcripts:
-        """The sentences of all videos and texts that have subtitles."""
+        """The sentences of all videos and texts that have subtitles, and of those whose speech was transcribed."""
         files = {item.id: item.captions for item in self._items if item.captions is not None}
+        files |= {speech.video.id: speech.file for speech in speech_of(self) if speech.file.is_file()}
         transcripts = read_transcripts(files, options=self.recipe.pretrain.text)
         problems = list(transcripts.unreadable.values())
         for problem in problems[:_NUM_SHOWN]:
@@ -156,6 +158,10 @@ class Run:
         if len(problems) > _NUM_SHOWN:
             self.reporter.warning(f"no text from {len(problems) - _NUM_SHOWN:,} more files")
         return transcripts
+
+    def forget_transcripts(self) -> None:
+        """Read the transcripts anew when they are next asked for: there are others now."""
+        self.__dict__.pop("transcripts", None)
 
     @cached_property
     def store(self) -> FeatureStore | MatchedFeatures:
