@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from speech_samples import write_wav2vec2, write_whisper
 
-from videobert_cli.core.text.speech import load_recogniser, model_identity
+from videobert_cli.core.text.borrowed_models import model_identity
+from videobert_cli.core.text.speech import load_recogniser
 from videobert_cli.errors import InputError, MissingInputError
 
 

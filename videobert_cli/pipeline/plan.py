@@ -83,6 +83,11 @@ def _downloads(run: Run, *, stages: Sequence[str]) -> list[str]:
             "pretrain.text.asr.model",
             Path(pretrain.text.asr.model).expanduser() if pretrain.text.asr.model else None,
         ),
+        (
+            "pretrain",
+            "pretrain.text.punctuation",
+            Path(pretrain.text.punctuation).expanduser() if pretrain.text.punctuation != "none" else None,
+        ),
         ("pretrain", "pretrain.text.vocabulary", pretrain.text.vocabulary),
         ("pretrain", "pretrain.model.init", pretrain.model.init),
     ]

@@ -10,6 +10,7 @@ from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.reports.model_card import model_card
 from videobert_cli.core.sequences.dataset import Document
 from videobert_cli.core.sequences.documents import build_documents
+from videobert_cli.core.text.borrowed_models import model_identity
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer, corpus_vocabulary
 from videobert_cli.core.text.vocabulary import TOKENIZER_NAME, VOCABULARY_NAME
 from videobert_cli.core.training.model_directory import ModelParts, Questions, publish_model
@@ -46,6 +47,9 @@ def _inputs(run: Run) -> dict[str, str]:
     init = run.recipe.pretrain.model.init
     if init != "scratch" and (Path(init) / "model.safetensors").is_file():
         inputs["init"] = hash_file(Path(init) / "model.safetensors")
+    punctuation = run.recipe.pretrain.text.punctuation
+    if punctuation != "none":
+        inputs["punctuation"] = model_identity(punctuation)
     vocabulary = run.recipe.pretrain.text.vocabulary
     if isinstance(vocabulary, Path):
         places = (vocabulary, vocabulary / VOCABULARY_NAME, vocabulary / TOKENIZER_NAME)
@@ -124,7 +128,7 @@ def _tokenizer(run: Run) -> VideoBERTTokenizer:
     train_ids = set(run.split_ids("train"))
     sentences = [
         sentence.text
-        for key, found in run.transcripts.sentences.items()
+        for key, found in run.punctuated.sentences.items()
         if key in train_ids
         for sentence in found
     ]
@@ -142,7 +146,7 @@ def _tokenizer(run: Run) -> VideoBERTTokenizer:
 
 def _documents(run: Run, split: Split, *, tokenizer: VideoBERTTokenizer) -> list[Document]:
     return build_documents(
-        run.split_ids(split), words=run.words, transcripts=run.transcripts, tokenizer=tokenizer
+        run.split_ids(split), words=run.words, transcripts=run.punctuated, tokenizer=tokenizer
     )
 
 
@@ -169,7 +173,7 @@ def _facts(run: Run, result: PretrainResult, *, tokenizer: VideoBERTTokenizer) -
         "num_parameters": sum(parameter.numel() for parameter in result.model.parameters()),
         "num_text_tokens": tokenizer.num_text_tokens,
         "num_words": tokenizer.num_words,
-        "num_sentences": run.transcripts.num_sentences,
+        "num_sentences": run.punctuated.num_sentences,
         **{f"num_samples_{regime}": count for regime, count in result.num_samples.items()},
     }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from videobert_cli.artifacts import hash_json
 from videobert_cli.core.features.store.source import source_fingerprint
-from videobert_cli.core.text.speech import model_identity
+from videobert_cli.core.text.borrowed_models import model_identity
 from videobert_cli.core.video.entries import Video
 
 if TYPE_CHECKING:

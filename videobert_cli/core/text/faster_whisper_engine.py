@@ -6,7 +6,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from videobert_cli.core.text.speech import SpeechSegment, SpokenWord, unusable_model
+from videobert_cli.core.text.speech import SpeechSegment, SpokenWord, unusable_speech_model
 
 # Shapes: S samples at 16 kHz.
 
@@ -14,8 +14,8 @@ from videobert_cli.core.text.speech import SpeechSegment, SpokenWord, unusable_m
 class FasterWhisper:
     """A Whisper model of CTranslate2; greedy where its beam is unsure, never sampled, so that runs repeat."""
 
-    # It takes its own windows of 30 s out of these; ten minutes of sound are 38 MB.
-    window_seconds = 600.0
+    # It takes its own windows of 30 s out of these. Longer ones would make Ctrl-C wait: it is heeded between two.
+    window_seconds = 120.0
 
     def __init__(self, model: str, *, language: str | None, compute_type: str, device: str) -> None:
         import ctranslate2
@@ -34,7 +34,7 @@ class FasterWhisper:
             )
         except Exception as error:
             # A wrong name, no network, a damaged file, an arithmetic this machine lacks: each fails in its own way.
-            raise unusable_model(model, engine="faster-whisper", error=error) from error
+            raise unusable_speech_model(model, engine="faster-whisper", error=error) from error
 
     def segments(self, samples_S: NDArray[np.float32]) -> list[SpeechSegment]:
         """Return what is said, with the time of each word."""

@@ -1,11 +1,13 @@
 """The recipe's `pretrain.text:` section."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from videobert_cli.options import Options
+
+LanguageCode = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
 
 
 class AsrOptions(Options):
@@ -20,9 +22,8 @@ class AsrOptions(Options):
         min_length=1,
         description="A model's directory, a name such as `small.en` (faster-whisper), or a hub id.",
     )
-    language: str | None = Field(
+    language: LanguageCode | None = Field(
         default=None,
-        pattern="^[a-z]{2,3}$",
         description="The language spoken, such as `en`; null lets the model find out.",
     )
     compute_type: Literal["default", "float32", "float16", "bfloat16", "int8", "int8_float16"] = Field(
@@ -57,5 +58,14 @@ class TextOptions(Options):
         default=20.0,
         gt=0,
         description="Cues without punctuation or pause are cut into sentences no longer than this.",
+    )
+    languages: tuple[LanguageCode, ...] = Field(
+        default=(),
+        description="Subtitles in other languages are left out (extra `language`), such as `[en]`; empty keeps all.",
+    )
+    punctuation: str = Field(
+        default="none",
+        min_length=1,
+        description="Captions without punctuation get it from this token-classification model (directory or hub id).",
     )
     asr: AsrOptions = Field(default=AsrOptions(), description="Speech of videos without subtitles.")

@@ -9,9 +9,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from videobert_cli.artifacts import hash_file, hash_json
 from videobert_cli.core.text.audio import audio_windows
-from videobert_cli.errors import InputError, MissingInputError
+from videobert_cli.core.text.borrowed_models import place_of_model, unusable_model
+from videobert_cli.errors import InputError
 
 # Shapes: S samples at 16 kHz.
 
@@ -77,13 +77,7 @@ def load_recogniser(
             at=f"pretrain.text.asr.engine: {engine}",
             fix="pip install 'videobert-cli[asr]'",
         )
-    if _looks_like_path(model) and not Path(model).expanduser().is_dir():
-        raise MissingInputError(
-            "there is no such directory",
-            at=f"pretrain.text.asr.model: {model}",
-            fix="correct the path of the model",
-        )
-    place = str(Path(model).expanduser()) if Path(model).expanduser().is_dir() else model
+    place = place_of_model(model, at="pretrain.text.asr.model")
     if engine == "faster-whisper":
         from videobert_cli.core.text.faster_whisper_engine import FasterWhisper
 
@@ -93,23 +87,11 @@ def load_recogniser(
     return TransformersSpeech(place, language=language, device=device)
 
 
-def unusable_model(model: str, *, engine: Engine, error: BaseException) -> InputError:
-    """Return the error of a speech model that could not be loaded, with the first line of the package's own words."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return InputError(
-        f"{engine} cannot load this speech model ({lines[0][:300]})",
-        at=f"pretrain.text.asr.model: {model}",
-        fix="give the directory of a model, or check the name; names are fetched from the hub, which needs a network",
+def unusable_speech_model(model: str, *, engine: Engine, error: BaseException) -> InputError:
+    """Return the error of a speech model that could not be loaded."""
+    return unusable_model(
+        model, what=f"{engine} cannot load this speech model", at="pretrain.text.asr.model", error=error
     )
-
-
-def model_identity(model: str) -> str:
-    """Return a hash of the files of a model's directory, or the name of one that the engine fetches."""
-    directory = Path(model).expanduser()
-    if not directory.is_dir():
-        return model
-    files = sorted(path for path in directory.iterdir() if path.is_file() and not path.name.startswith("."))
-    return hash_json({path.name: hash_file(path) for path in files})
 
 
 def transcribe(
@@ -151,7 +133,3 @@ def _document(segment: SpeechSegment, *, offset: float) -> dict[str, Any]:
             for word in segment.words
         ]
     return document
-
-
-def _looks_like_path(model: str) -> bool:
-    return model.startswith(("/", ".", "~")) or model.count("/") > 1

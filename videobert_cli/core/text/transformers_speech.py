@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videobert_cli.core.text.audio import SAMPLE_RATE
-from videobert_cli.core.text.quiet import quiet_transformers
-from videobert_cli.core.text.speech import SpeechSegment, unusable_model
+from videobert_cli.core.text.borrowed_models import quiet_transformers
+from videobert_cli.core.text.speech import SpeechSegment, unusable_speech_model
 from videobert_cli.errors import InputError
 
 # Shapes: S samples at 16 kHz.
@@ -32,7 +32,7 @@ class TransformersSpeech:
                 )
         except Exception as error:
             # A wrong name, no network, another kind of model, a missing file: each fails in its own way.
-            raise unusable_model(model, engine="transformers", error=error) from error
+            raise unusable_speech_model(model, engine="transformers", error=error) from error
         self._is_whisper = self._pipeline.type == "seq2seq_whisper"
         if not self._is_whisper and self._pipeline.type != "ctc":
             raise InputError(
