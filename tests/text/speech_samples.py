@@ -22,7 +22,7 @@ _SPECIALS += ["<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamp
 _STAMPS = [f"<|{0.02 * step:.2f}|>" for step in range(1501)]
 
 
-def write_whisper(directory: Path) -> None:
+def write_whisper(directory: Path, *, is_multilingual: bool = False) -> None:
     """A Whisper of 16 dimensions with random weights: what it says means nothing, but it says it with times."""
     directory.mkdir(parents=True, exist_ok=True)
     tokens = [*WORDS, *_SPECIALS, *_STAMPS]
@@ -59,7 +59,7 @@ def write_whisper(directory: Path) -> None:
         no_timestamps_token_id=ids["<|notimestamps|>"],
         lang_to_id={"<|en|>": ids["<|en|>"]},
         task_to_id={"transcribe": ids["<|transcribe|>"], "translate": ids["<|translate|>"]},
-        is_multilingual=False,
+        is_multilingual=is_multilingual,
         max_initial_timestamp_index=50,
         max_length=24,
         suppress_tokens=[],

@@ -9,8 +9,8 @@ from videobert_cli.core.text.speech import load_recogniser
 from videobert_cli.errors import InputError, MissingInputError
 
 
-def load(model, *, engine="transformers"):
-    return load_recogniser(engine, model=str(model), language=None, compute_type="default", device="cpu")
+def load(model, *, engine="transformers", language=None):
+    return load_recogniser(engine, model=str(model), language=language, compute_type="default", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,15 @@ def test_a_wrong_model_is_three_lines(tmp_path, monkeypatch):
         with pytest.raises(InputError, match="the package faster-whisper is not installed") as raised:
             load("tiny.en", engine="faster-whisper")
     assert raised.value.fix == "pip install 'videobert-cli[asr]'"
+
+
+def test_an_unknown_language_is_three_lines(tmp_path):
+    write_whisper(tmp_path, is_multilingual=True)
+    with pytest.raises(InputError, match="does not know the language 'xx'") as raised:
+        load(tmp_path, language="xx")
+    assert raised.value.fix.endswith("one of: en")
+    samples_S = np.random.default_rng(0).normal(size=16_000).astype(np.float32) * 0.1
+    assert load(tmp_path, language="en").segments(samples_S)
 
 
 def test_a_mistyped_name_of_faster_whisper_is_three_lines():

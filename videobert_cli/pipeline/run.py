@@ -14,6 +14,7 @@ from videobert_cli.core.features.store.matching import MatchedFeatures
 from videobert_cli.core.features.store.reader import FeatureStore
 from videobert_cli.core.sequences.labelled import LabelledWords, labelled_words
 from videobert_cli.core.text.borrowed_models import place_of_model
+from videobert_cli.core.text.language import LanguageFilter
 from videobert_cli.core.text.transcripts import Transcripts, read_transcripts
 from videobert_cli.core.video.manifest import Split, Text, Video, read_texts, read_videos
 from videobert_cli.core.words.codebook import Codebook
@@ -251,6 +252,7 @@ class Run:
         Raises:
             MissingInputError: The videos, the weights or a model's directory are not there.
             ManifestError: The list of videos cannot be used.
+            InputError: What tells languages is missing, or knows no such language.
         """
         missing = self.missing_data()
         if missing:
@@ -265,6 +267,8 @@ class Run:
         for key, model in (("asr.model", text.asr.model), ("punctuation", text.punctuation)):
             if model not in {None, "none"}:
                 place_of_model(str(model), at=f"pretrain.text.{key}")
+        if text.languages:
+            LanguageFilter(text.languages)
         _ = self.videos
 
     def remember(self) -> None:

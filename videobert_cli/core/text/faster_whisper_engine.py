@@ -6,7 +6,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from videobert_cli.core.text.speech import SpeechSegment, SpokenWord, unusable_speech_model
+from videobert_cli.core.text.speech import SpeechSegment, SpokenWord, require_language, unusable_speech_model
 
 # Shapes: S samples at 16 kHz.
 
@@ -35,6 +35,7 @@ class FasterWhisper:
         except Exception as error:
             # A wrong name, no network, a damaged file, an arithmetic this machine lacks: each fails in its own way.
             raise unusable_speech_model(model, engine="faster-whisper", error=error) from error
+        require_language(language, known=self._model.supported_languages)
 
     def segments(self, samples_S: NDArray[np.float32]) -> list[SpeechSegment]:
         """Return what is said, with the time of each word."""

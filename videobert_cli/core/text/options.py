@@ -1,13 +1,11 @@
 """The recipe's `pretrain.text:` section."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from videobert_cli.options import Options
-
-LanguageCode = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
 
 
 class AsrOptions(Options):
@@ -22,8 +20,9 @@ class AsrOptions(Options):
         min_length=1,
         description="A model's directory, a name such as `small.en` (faster-whisper), or a hub id.",
     )
-    language: LanguageCode | None = Field(
+    language: str | None = Field(
         default=None,
+        min_length=2,
         description="The language spoken, such as `en`; null lets the model find out.",
     )
     compute_type: Literal["default", "float32", "float16", "bfloat16", "int8", "int8_float16"] = Field(
@@ -59,7 +58,7 @@ class TextOptions(Options):
         gt=0,
         description="Cues without punctuation or pause are cut into sentences no longer than this.",
     )
-    languages: tuple[LanguageCode, ...] = Field(
+    languages: tuple[str, ...] = Field(
         default=(),
         description="Subtitles in other languages are left out (extra `language`), such as `[en]`; empty keeps all.",
     )

@@ -1,7 +1,7 @@
 """Speech into timed text by a recogniser: faster-whisper, or any speech model of transformers."""
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -92,6 +92,20 @@ def unusable_speech_model(model: str, *, engine: Engine, error: BaseException) -
     return unusable_model(
         model, what=f"{engine} cannot load this speech model", at="pretrain.text.asr.model", error=error
     )
+
+
+def require_language(language: str | None, *, known: Collection[str]) -> None:
+    """Refuse a language that the model does not know.
+
+    Raises:
+        InputError: `known` lacks it.
+    """
+    if language is not None and language not in known:
+        raise InputError(
+            f"this speech model does not know the language {language[:40]!r}",
+            at=f"pretrain.text.asr.language: {language[:40]}",
+            fix=f"use null (the model finds out) or one of: {', '.join(sorted(known))}",
+        )
 
 
 def transcribe(

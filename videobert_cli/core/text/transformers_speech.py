@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from videobert_cli.core.text.audio import SAMPLE_RATE
 from videobert_cli.core.text.borrowed_models import quiet_transformers
-from videobert_cli.core.text.speech import SpeechSegment, unusable_speech_model
+from videobert_cli.core.text.speech import SpeechSegment, require_language, unusable_speech_model
 from videobert_cli.errors import InputError
 
 # Shapes: S samples at 16 kHz.
@@ -40,11 +40,11 @@ class TransformersSpeech:
                 at=f"pretrain.text.asr.model: {model}",
                 fix="take a Whisper, or a CTC model such as wav2vec2",
             )
-        is_multilingual = getattr(
-            getattr(self._pipeline.model, "generation_config", None), "is_multilingual", False
-        )
         self._options: dict[str, Any] = {"do_sample": False, "num_beams": 1} if self._is_whisper else {}
-        if language is not None and self._is_whisper and is_multilingual:
+        settings = getattr(self._pipeline.model, "generation_config", None)
+        if language is not None and getattr(settings, "is_multilingual", False):
+            codes = [token.strip("<|>") for token in getattr(settings, "lang_to_id", {})]
+            require_language(language, known=codes)
             self._options |= {"language": language, "task": "transcribe"}
 
     def segments(self, samples_S: NDArray[np.float32]) -> list[SpeechSegment]:
