@@ -45,13 +45,10 @@ def expected_facts() -> dict[str, int]:
 
 
 def named(metrics: dict[str, int], *, stage: str) -> dict[str, int]:
-    """The counts of cues and captions among the metrics of a command."""
-    prefix = f"{stage}.num_c"
-    return {
-        name.removeprefix(f"{stage}."): value
-        for name, value in metrics.items()
-        if name.startswith(prefix) and "clips" not in name
-    }
+    """What a command's metrics say of cues and of caption files."""
+    prefixes = (f"{stage}.num_cues", f"{stage}.num_captions_")
+    found = {name: value for name, value in metrics.items() if name.startswith(prefixes)}
+    return {name.removeprefix(f"{stage}."): value for name, value in found.items()}
 
 
 def hostile_corpus(folder: Path) -> None:
