@@ -1,5 +1,6 @@
 """Models that others made and a recipe names: where they are, whether they changed, and what is said of a wrong one."""
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,14 @@ def model_identity(model: str) -> str:
     if not directory.is_dir():
         return model
     files = sorted(path for path in directory.iterdir() if path.is_file() and not path.name.startswith("."))
-    return hash_json({path.name: hash_file(path) for path in files})
+    stamps = tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+    return _hash_of_files(stamps)
+
+
+@functools.lru_cache(maxsize=8)
+def _hash_of_files(stamps: tuple[tuple[Path, int, int], ...]) -> str:
+    """Hash files once: a command asks several times, and a large Whisper is 3 GB."""
+    return hash_json({path.name: hash_file(path) for path, _, _ in stamps})
 
 
 def unusable_model(model: str, *, what: str, at: str, error: BaseException) -> InputError:
