@@ -149,6 +149,22 @@ def test_captions_make_the_segments_and_are_refused_where_they_cannot_be_read(
     assert "subtitles ending in '.txt' are not supported" in unknown.error_lines[0]
 
 
+def test_a_file_beside_a_video_that_is_no_captions_costs_no_answer(
+    invoke, finished_run: FinishedRun, short_clip: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "clip.mp4").symlink_to(short_clip)
+    (tmp_path / "clip.json").write_text('{"title": "how to fry"}')
+    flags = ("--model", finished_run.root / "pretrain" / "model", "--jsonl")
+    outcome = invoke("predict", tmp_path / "clip.mp4", *flags)
+    assert outcome.exit_code == 0
+    assert "no text from" in outcome.err
+    assert "this JSON holds no captions" in outcome.err
+    assert {segment["text"] for segment in json.loads(outcome.out)["segments"]} == {""}
+    (tmp_path / "clip.json").write_text('[{"start": 0, "end": 3, "text": "fry it"}]')
+    [said] = json.loads(invoke("predict", tmp_path / "clip.mp4", *flags).out)["segments"]
+    assert said["text"] == "fry it"
+
+
 def test_captions_are_for_one_video(invoke, finished_run: FinishedRun, clips: Path) -> None:
     outcome = invoke("predict", clips, "--captions", "x.srt", "--model", finished_run.root)
     assert outcome.exit_code == 2

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videobert_cli.core.text.cues import Cue
+from videobert_cli.core.text.cues import Cue, WordTime
 from videobert_cli.core.text.sentences import sentences_from_cues, split_sentences
+from videobert_cli.core.text.word_times import spoken_times
 
 
 def cue(start, end, text):
@@ -116,3 +117,46 @@ def test_no_word_is_lost_and_times_stay_inside(raw, pause, longest):
     for sentence in found:
         assert sentence.start_seconds <= sentence.end_seconds
         assert sentence.end_seconds - sentence.start_seconds <= max(longest, longest_cue) + 1e-9
+
+
+def timed(start, end, *words):
+    times = tuple(WordTime(start_seconds=a, end_seconds=b) for _, a, b in words)
+    return Cue(start_seconds=start, end_seconds=end, text=" ".join(w for w, _, _ in words), word_times=times)
+
+
+def test_a_sentence_that_ends_inside_a_cue_ends_with_its_last_word():
+    cues = [
+        timed(
+            0, 10, ("Cut", 0.5, 1.0), ("it.", 1.1, 1.5), ("now", 7, 7.5), ("we", None, None), ("fry.", 9, 9.5)
+        )
+    ]
+    found = sentences_from_cues(cues, pause_seconds=0.6, max_sentence_seconds=20)
+    assert [(s.start_seconds, s.end_seconds, s.text) for s in found] == [
+        (0, 1.5, "Cut it."),
+        (7, 10, "now we fry."),
+    ]
+
+
+def test_words_without_a_time_lie_between_their_neighbours():
+    cue_ = timed(0, 10, ("ab", None, None), ("cd", None, None), ("ef", 6, None), ("gh", 5, 30))
+    assert spoken_times(cue_) == [(0, 3), (3, 6), (6, 6), (6, 10)]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "bb", "ccc.", "d!"]),
+            st.none() | st.floats(-5, 30),
+            st.none() | st.floats(-5, 30),
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_times_of_words_never_fall_and_stay_in_the_cue(words):
+    times = spoken_times(timed(1, 20, *words))
+    flat = [edge for time in times for edge in time]
+    assert len(times) == len(words)
+    assert flat == sorted(flat)
+    assert flat[0] >= 1
+    assert flat[-1] <= 20

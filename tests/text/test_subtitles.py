@@ -243,7 +243,7 @@ def test_what_is_no_subtitle_file_is_refused_with_the_way_out(tmp_path):
     (tmp_path / "a.ass").write_text("x")
     with pytest.raises(InputError, match=r"'\.ass' are not supported") as raised:
         read_subtitles(tmp_path / "a.ass")
-    assert raised.value.fix == "use one of .srt, .vtt, .json"
+    assert raised.value.fix.startswith("use one of .srt, .vtt, .json, .json3,")
     with pytest.raises(MissingInputError, match="no such subtitle file"):
         read_subtitles(tmp_path / "missing.srt")
     (tmp_path / "folder.srt").mkdir()

@@ -16,6 +16,7 @@ from videobert_cli.commands import (
     extract,
     finetune,
     import_features,
+    listen,
     predict,
     pretrain,
     quantize,
@@ -49,6 +50,7 @@ _STAGES = {
 }
 _HELPERS = {
     "demo": demo,
+    "listen": listen,
     "import": import_features,
     "export": export,
     "verify": verify,

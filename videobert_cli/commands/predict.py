@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from videobert_cli.commands import flags
-from videobert_cli.commands.console import print_json_line, print_results
+from videobert_cli.commands.console import Console, print_json_line, print_results
 from videobert_cli.commands.inputs import expand_inputs
 from videobert_cli.commands.models import find_models, models_of_recipe
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags, console_and_stop
 from videobert_cli.commands.timelines import timeline_lines
-from videobert_cli.errors import MissingInputError, UsageError, VideoBERTError
+from videobert_cli.errors import InputError, MissingInputError, UsageError, VideoBERTError
 
 if TYPE_CHECKING:
     from videobert_cli.core.tasks.options import PredictOptions
@@ -97,7 +97,8 @@ def command(  # noqa: PLR0913 - one parameter a flag
             for path in paths:
                 stop.raise_if_requested(f"{len(answers)} of {len(paths)} videos answered")
                 try:
-                    timeline = predictor.timeline(path, captions=captions or captions_beside(path))
+                    found = captions or _readable(captions_beside(path), console=console)
+                    timeline = predictor.timeline(path, captions=found)
                 except VideoBERTError as error:
                     _require_input_error(error)
                     failures.append(
@@ -141,6 +142,19 @@ def _options(
     given = {"segment_seconds": segment_seconds, "top": top}
     section = recipe.recipe.predict if recipe else PredictOptions()
     return section.model_copy(update={name: value for name, value in given.items() if value is not None})
+
+
+def _readable(captions: Path | None, *, console: Console) -> Path | None:
+    """Return what lies beside a video if it is captions: a `clip.json` may be anything, and costs no answer."""
+    from videobert_cli.core.text.subtitles import read_subtitles
+
+    try:
+        if captions is not None:
+            read_subtitles(captions)
+    except InputError as error:
+        console.warning(f"no text from {captions}: {error.what}")
+        return None
+    return captions
 
 
 def _require_input_error(error: VideoBERTError) -> None:

@@ -18,6 +18,7 @@ from videobert_cli.core.video.reader import ClipBatch, VideoReader, VideoSummary
 from videobert_cli.errors import InputError, VideoBERTError, VideoError
 from videobert_cli.pipeline.execute import chain
 from videobert_cli.pipeline.run import Run
+from videobert_cli.pipeline.speech import speech_of
 from videobert_cli.pipeline.stage import Stage, read_record, stage_status
 
 # Enough videos for a mean duration to within a fifth or so, few enough to answer in seconds.
@@ -55,6 +56,8 @@ def make_plan(run: Run, *, target: str) -> Plan:
     if not needs:
         facts |= _data_facts(run)
         lines.append(_data_line(facts))
+        if run.transcripts.losses:
+            lines.append(f"text: {run.transcripts.losses}")
     for stage in chain(run, target=target):
         state, detail = _stage_line(stage, run, has_data=not needs, before=states)
         states[stage.name] = state
@@ -75,6 +78,16 @@ def _downloads(run: Run, *, stages: Sequence[str]) -> list[str]:
     named: list[tuple[str, str, object]] = [
         ("extract", "extract.weights", extract.weights if extract.weights == "kinetics400" else None),
         ("extract", "extract.backbone", hub_backbone if TRANSFORMERS_PREFIX in extract.backbone else None),
+        (
+            "listen",
+            "pretrain.text.asr.model",
+            Path(pretrain.text.asr.model).expanduser() if pretrain.text.asr.model else None,
+        ),
+        (
+            "pretrain",
+            "pretrain.text.punctuation",
+            Path(pretrain.text.punctuation).expanduser() if pretrain.text.punctuation != "none" else None,
+        ),
         ("pretrain", "pretrain.text.vocabulary", pretrain.text.vocabulary),
         ("pretrain", "pretrain.model.init", pretrain.model.init),
     ]
@@ -91,7 +104,7 @@ def _data_facts(run: Run) -> dict[str, Any]:
     return {
         "plan.num_videos": len(run.videos),
         **{f"plan.num_videos.{split}": splits.count(split) for split in ("train", "validation", "test")},
-        "plan.num_sentences": run.transcripts.num_sentences,
+        **{f"plan.{name}": count for name, count in run.transcripts.facts.items()},
         "plan.num_labelled_segments": sum(len(video.segments) for video in run.videos),
     }
 
@@ -131,6 +144,9 @@ def _estimate(stage: Stage, run: Run, *, state: str) -> tuple[str, dict[str, Any
         return f", features made elsewhere: {run.recipe.extract.features}", {}
     if stage.name == "extract":
         return _extract_estimate(run, todo=run.videos if state == "stale" else _unfinished(run))
+    if stage.name == "listen":
+        num_videos = sum(not speech.file.is_file() for speech in speech_of(run))
+        return f", {num_videos:,} videos without subtitles", {"plan.listen.num_videos": num_videos}
     if stage.name == "pretrain":
         loop = run.recipe.pretrain.loop
         return f", {loop.num_steps:,} steps of {loop.batch_num_sequences} sequences", {

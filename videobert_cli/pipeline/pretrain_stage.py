@@ -11,6 +11,7 @@ from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.reports.model_card import model_card
 from videobert_cli.core.sequences.corpus import Document, TokenCorpus, cached_corpus
 from videobert_cli.core.sequences.documents import iter_documents
+from videobert_cli.core.text.borrowed_models import model_identity
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer, corpus_vocabulary
 from videobert_cli.core.text.vocabulary import TOKENIZER_NAME, VOCABULARY_NAME
 from videobert_cli.core.training.model_directory import ModelParts, Questions, publish_model
@@ -20,6 +21,11 @@ from videobert_cli.pipeline.events import loop_events
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
 from videobert_cli.runtime import package_version
+
+
+def _needs(run: Run) -> tuple[str, ...]:
+    listens = run.recipe.pretrain.text.asr.engine != "none"
+    return ("listen", "quantize") if listens else ("quantize",)
 
 
 def _settings(run: Run) -> dict[str, Any]:
@@ -42,6 +48,9 @@ def _inputs(run: Run) -> dict[str, str]:
     init = run.recipe.pretrain.model.init
     if init != "scratch" and (Path(init) / "model.safetensors").is_file():
         inputs["init"] = hash_file(Path(init) / "model.safetensors")
+    punctuation = run.recipe.pretrain.text.punctuation
+    if punctuation != "none":
+        inputs["punctuation"] = model_identity(punctuation)
     vocabulary = run.recipe.pretrain.text.vocabulary
     if isinstance(vocabulary, Path):
         places = (vocabulary, vocabulary / VOCABULARY_NAME, vocabulary / TOKENIZER_NAME)
@@ -92,9 +101,10 @@ def _execute(run: Run) -> StageReport:
     )
     best = result.training.best_loss
     held_out = f", best held-out loss {best:.3f}" if best is not None else ""
+    losses = f"; text: {run.transcripts.losses}" if run.transcripts.losses else ""
     return StageReport(
-        summary=f"{result.training.num_steps:,} steps{held_out}",
-        facts={f"pretrain.{name}": value for name, value in facts.items()},
+        summary=f"{result.training.num_steps:,} steps{held_out}{losses}",
+        facts={f"pretrain.{name}": value for name, value in {**run.transcripts.facts, **facts}.items()},
     )
 
 
@@ -120,7 +130,7 @@ def _tokenizer(run: Run) -> VideoBERTTokenizer:
     train_ids = set(run.split_ids("train"))
     sentences = [
         sentence.text
-        for key, found in run.transcripts.sentences.items()
+        for key, found in run.punctuated.sentences.items()
         if key in train_ids
         for sentence in found
     ]
@@ -142,7 +152,7 @@ def split_documents(run: Run, split: Split, *, tokenizer: VideoBERTTokenizer) ->
     return iter_documents(
         run.split_ids(split),
         words=run.words,
-        transcripts=run.transcripts,
+        transcripts=run.punctuated,
         tokenizer=tokenizer,
         coverage=sequences.coverage,
         grown_min_seconds=sequences.grown_min_seconds,
@@ -196,7 +206,7 @@ def _facts(run: Run, result: PretrainResult, *, tokenizer: VideoBERTTokenizer) -
         "num_parameters": sum(parameter.numel() for parameter in result.model.parameters()),
         "num_text_tokens": tokenizer.num_text_tokens,
         "num_words": tokenizer.num_words,
-        "num_sentences": run.transcripts.num_sentences,
+        "num_sentences": run.punctuated.num_sentences,
         **{f"num_samples_{regime}": count for regime, count in result.num_samples.items()},
     }
 
@@ -207,7 +217,7 @@ def _outputs(run: Run) -> tuple[Path, ...]:
 
 STAGE = Stage(
     name="pretrain",
-    needs=lambda _run: ("quantize",),
+    needs=_needs,
     settings=_settings,
     inputs=_inputs,
     execute=_execute,

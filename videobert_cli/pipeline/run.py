@@ -13,17 +13,24 @@ from videobert_cli.artifacts import hash_json, is_finished, read_manifest, sweep
 from videobert_cli.core.features.store.matching import MatchedFeatures
 from videobert_cli.core.features.store.reader import FeatureStore
 from videobert_cli.core.sequences.labelled import LabelledWords, labelled_words
+from videobert_cli.core.text.borrowed_models import place_of_model
+from videobert_cli.core.text.language import LanguageFilter
 from videobert_cli.core.text.transcripts import Transcripts, read_transcripts
 from videobert_cli.core.video.manifest import Split, Text, Video, read_texts, read_videos
 from videobert_cli.core.words.codebook import Codebook
 from videobert_cli.core.words.table import WordTable
 from videobert_cli.errors import MissingInputError
 from videobert_cli.pipeline.locks import lock_alone
+from videobert_cli.pipeline.punctuation import KeptPunctuation
 from videobert_cli.pipeline.reporter import Reporter
+from videobert_cli.pipeline.speech import speech_of
 from videobert_cli.recipe.load import LoadedRecipe
 from videobert_cli.recipe.schema import Recipe
 from videobert_cli.recipe.snapshot import write_snapshot
 from videobert_cli.runtime import StopRequest, environment
+
+# A corpus may lack the captions of a hundred thousand videos: the first few show what is wrong.
+_NUM_SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,12 +151,43 @@ class Run:
 
     @cached_property
     def transcripts(self) -> Transcripts:
-        """The sentences of all videos and texts that have subtitles."""
-        files = {item.id: item.captions for item in self._items if item.captions is not None}
-        transcripts = read_transcripts(files, options=self.recipe.pretrain.text)
-        for problem in transcripts.unreadable.values():
+        """The sentences of all videos and texts that have subtitles, and of those whose speech was transcribed."""
+        transcripts = read_transcripts(self._caption_files, options=self.recipe.pretrain.text)
+        problems = list(transcripts.unreadable.values())
+        for problem in problems[:_NUM_SHOWN]:
             self.reporter.warning(f"no text from {problem}")
+        if len(problems) > _NUM_SHOWN:
+            self.reporter.warning(f"no text from {len(problems) - _NUM_SHOWN:,} more files")
+        others = [f"{key} ({language})" for key, language in transcripts.other_languages.items()]
+        if others:
+            more = f" and {len(others) - _NUM_SHOWN:,} more" if len(others) > _NUM_SHOWN else ""
+            self.reporter.line(f"left out, in other languages: {', '.join(others[:_NUM_SHOWN])}{more}")
         return transcripts
+
+    @cached_property
+    def punctuated(self) -> Transcripts:
+        """The transcripts with the punctuation that `pretrain.text.punctuation` restores; this runs its model.
+
+        What stages compare is `transcripts` and the model: the same of both gives the same here.
+        """
+        if self.recipe.pretrain.text.punctuation == "none":
+            return self.transcripts
+        restore = KeptPunctuation(self, num_transcripts=len(self._caption_files))
+        transcripts = read_transcripts(
+            self._caption_files, options=self.recipe.pretrain.text, restore=restore
+        )
+        self.reporter.line(f"punctuation restored in {restore.num_restored:,} transcripts")
+        return transcripts
+
+    @property
+    def _caption_files(self) -> dict[str, Path]:
+        files = {item.id: item.captions for item in self._items if item.captions is not None}
+        return files | {speech.video.id: speech.file for speech in speech_of(self) if speech.file.is_file()}
+
+    def forget_transcripts(self) -> None:
+        """Read the transcripts anew when they are next asked for: there are others now."""
+        self.__dict__.pop("transcripts", None)
+        self.__dict__.pop("punctuated", None)
 
     @cached_property
     def store(self) -> FeatureStore | MatchedFeatures:
@@ -212,8 +250,9 @@ class Run:
         """Check what the recipe names, before anything is made.
 
         Raises:
-            MissingInputError: The videos or the weights are not there.
+            MissingInputError: The videos, the weights or a model's directory are not there.
             ManifestError: The list of videos cannot be used.
+            InputError: What tells languages is missing, or knows no such language.
         """
         missing = self.missing_data()
         if missing:
@@ -224,6 +263,12 @@ class Run:
                 fix=source
                 or "give what is on disk (--set data.videos=PATH), or try a demo corpus: videobert demo demo",
             )
+        text = self.recipe.pretrain.text
+        for key, model in (("asr.model", text.asr.model), ("punctuation", text.punctuation)):
+            if model not in {None, "none"}:
+                place_of_model(str(model), at=f"pretrain.text.{key}")
+        if text.languages:
+            LanguageFilter(text.languages)
         _ = self.videos
 
     def remember(self) -> None:

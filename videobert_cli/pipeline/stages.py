@@ -4,6 +4,7 @@ from videobert_cli.pipeline import (
     evaluate_stage,
     extract_stage,
     finetune_stage,
+    listen_stage,
     pretrain_stage,
     quantize_stage,
 )
@@ -12,6 +13,7 @@ from videobert_cli.pipeline.stage import Stage
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
+        listen_stage.STAGE,
         extract_stage.STAGE,
         quantize_stage.STAGE,
         pretrain_stage.STAGE,

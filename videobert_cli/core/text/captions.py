@@ -2,28 +2,16 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
-DropReason = Literal["bad-time", "empty"]
+from videobert_cli.core.text.cues import TIME_MARK, DropReason, RawCue, WordTime
+from videobert_cli.core.text.times import CLOCK, clock_seconds, seconds_of
 
-# Hours may be missing, decimals too, and the decimal mark is a comma, a full stop or (from broken converters)
-# a colon.
-_TIME = r"(?:(\d{1,6}):)?(\d{1,3}):(\d{1,2})(?:[.,:](\d{1,9}))?"
-_TIMING = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s|$)")
+_TIMING = re.compile(rf"\s*{CLOCK}\s*-->\s*{CLOCK}(?:\s|$)")
 # What is meant as a timing line, readable or not; an arrow inside spoken text has no number before it.
 _MEANT_AS_TIMING = re.compile(r"\s*-?\d[^<>]{0,40}-->")
 _INDEX = re.compile(r"\s*\d{1,9}\s*")
-
-
-@dataclass(frozen=True, kw_only=True)
-class RawCue:
-    """A cue as it stands in the file: several lines, with markup."""
-
-    start_seconds: float
-    end_seconds: float
-    text: str
+_INLINE_STAMP = re.compile(r"<(\d+:[^<>]*)>")
 
 
 def parse_captions(text: str) -> Iterator[RawCue | DropReason]:
@@ -32,11 +20,11 @@ def parse_captions(text: str) -> Iterator[RawCue | DropReason]:
     Whether the first line says WEBVTT decides the format, not the suffix: converters mislabel both. In WebVTT
     a blank line ends a cue, and what follows up to the next timing line (identifiers, NOTE, STYLE, REGION) is
     not spoken. In SRT blank lines inside a cue are common; the cue reaches to the next one's index or timing
-    line.
+    line. Stamps inside the text (<00:00:01.500>, YouTube's) are the times of the words behind them.
     """
     is_webvtt = text.lstrip("\ufeff \n\t")[:6].upper() == "WEBVTT"
     lines = text.split("\n")
-    timings = [number for number, line in enumerate(lines) if "-->" in line and _MEANT_AS_TIMING.match(line)]
+    timings = [number for number, line in enumerate(lines) if is_timing_line(line)]
     for number, following in pairwise([*timings, len(lines)]):
         times = _times(lines[number])
         if times is None:
@@ -44,7 +32,22 @@ def parse_captions(text: str) -> Iterator[RawCue | DropReason]:
             continue
         body = lines[number + 1 : following]
         spoken = _until_blank(body) if is_webvtt else _without_index(body, has_next=following < len(lines))
-        yield RawCue(start_seconds=times[0], end_seconds=times[1], text="\n".join(spoken))
+        yield _cue("\n".join(spoken), times=times)
+
+
+def is_timing_line(line: str) -> bool:
+    """Return whether a line is meant as the times of a cue, readable or not."""
+    return "-->" in line and _MEANT_AS_TIMING.match(line) is not None
+
+
+def _cue(text: str, *, times: tuple[float, float]) -> RawCue:
+    stamps = [WordTime(start_seconds=seconds_of(stamp)) for stamp in _INLINE_STAMP.findall(text)]
+    return RawCue(
+        start_seconds=times[0],
+        end_seconds=times[1],
+        text=_INLINE_STAMP.sub(TIME_MARK, text) if stamps else text,
+        part_times=tuple(stamps),
+    )
 
 
 def _times(line: str) -> tuple[float, float] | None:
@@ -52,13 +55,7 @@ def _times(line: str) -> tuple[float, float] | None:
     if match is None:
         return None
     fields = match.groups()
-    return _seconds(fields[:4]), _seconds(fields[4:])
-
-
-def _seconds(fields: tuple[str | None, ...]) -> float:
-    hours, minutes, seconds, decimals = fields
-    whole = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
-    return whole + float(f"0.{decimals or 0}")
+    return clock_seconds(fields[:4]), clock_seconds(fields[4:])
 
 
 def _until_blank(body: list[str]) -> list[str]:

@@ -3,9 +3,37 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from videobert_cli.options import Options
+
+
+class AsrOptions(Options):
+    """`pretrain.text.asr:` what is said in videos that have no subtitles."""
+
+    engine: Literal["none", "faster-whisper", "transformers"] = Field(
+        default="none",
+        description="What listens: `faster-whisper` (extra `asr`) or `transformers`; `none`: such videos have no text.",
+    )
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A model's directory, a name such as `small.en` (faster-whisper), or a hub id.",
+    )
+    language: str | None = Field(
+        default=None,
+        min_length=2,
+        description="The language spoken, such as `en`; null lets the model find out.",
+    )
+    compute_type: Literal["default", "float32", "float16", "bfloat16", "int8", "int8_float16"] = Field(
+        default="default", description="Arithmetic of faster-whisper; `default` is the model's own."
+    )
+
+    @model_validator(mode="after")
+    def _has_model(self) -> "AsrOptions":
+        if self.engine != "none" and self.model is None:
+            raise ValueError("`model` must name the speech model of this engine")
+        return self
 
 
 class TextOptions(Options):
@@ -30,3 +58,13 @@ class TextOptions(Options):
         gt=0,
         description="Cues without punctuation or pause are cut into sentences no longer than this.",
     )
+    languages: tuple[str, ...] = Field(
+        default=(),
+        description="Subtitles in other languages are left out (extra `language`), such as `[en]`; empty keeps all.",
+    )
+    punctuation: str = Field(
+        default="none",
+        min_length=1,
+        description="Captions without punctuation get it from this token-classification model (directory or hub id).",
+    )
+    asr: AsrOptions = Field(default=AsrOptions(), description="Speech of videos without subtitles.")

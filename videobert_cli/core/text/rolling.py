@@ -36,7 +36,7 @@ def collapse_rolling(cues: Sequence[Cue], *, evidence: Literal["stamps", "none"]
     for cue, count in zip(cues[1:], shared, strict=True):
         words = cue.text.split()[count:]
         if words:
-            collapsed.append(replace(cue, text=" ".join(words)))
+            collapsed.append(replace(cue, text=" ".join(words), word_times=cue.word_times[count:]))
     return collapsed
 
 
@@ -45,7 +45,11 @@ def _num_shared_words(before: Cue, after: Cue) -> int:
     if after.start_seconds - before.end_seconds > _TOUCHING_SECONDS:
         return 0
     old, new = before.text.split()[-_MAX_SHARED_WORDS:], after.text.split()[:_MAX_SHARED_WORDS]
-    return next((count for count in range(min(len(old), len(new)), 0, -1) if old[-count:] == new[:count]), 0)
+    if not new:
+        return 0
+    # The first word tells most counts apart without a copy of the others.
+    counts = (count for count in range(min(len(old), len(new)), 0, -1) if old[-count] == new[0])
+    return next((count for count in counts if old[-count:] == new[:count]), 0)
 
 
 def _is_no_chance(num_shared: int, before: Cue, after: Cue) -> bool:

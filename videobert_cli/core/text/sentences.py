@@ -4,8 +4,10 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from videobert_cli.core.text.cues import Cue
+from videobert_cli.core.text.word_times import spoken_times
 
 # `. ? ! …` with the quotes and brackets that close after them, then a space; CJK marks end a sentence without
 # one. Possessive, and never started in the middle of a row of marks: ten thousand full stops cost no time.
@@ -45,7 +47,8 @@ def sentences_from_cues(
 
     A sentence ends at `.`, `?`, `!`, at a silence longer than `pause_seconds` before the next cue, and at the end of
     the last cue that fits into `max_sentence_seconds`; a single cue is never cut for its length. Where a sentence ends
-    inside a cue, the cue's time is shared out by the number of characters.
+    inside a cue, the times of its words say when; without any, the cue's time is shared out by the number of
+    characters.
     """
     sentences: list[Sentence] = []
     pending: list[_Piece] = []
@@ -88,20 +91,38 @@ def split_sentences(text: str) -> list[str]:
 def _pieces(cues: Sequence[Cue]) -> Iterator[_Piece]:
     for cue in cues:
         parts = split_sentences(cue.text)
-        num_characters = sum(map(len, parts))
-        duration = cue.end_seconds - cue.start_seconds
-        done = 0
-        for number, part in enumerate(parts, start=1):
-            is_last = number == len(parts)
-            start = cue.start_seconds + duration * done / num_characters
-            done += len(part)
-            end = cue.end_seconds if is_last else cue.start_seconds + duration * done / num_characters
+        for number, (part, (start, end)) in enumerate(
+            zip(parts, _spans_of_parts(cue, parts), strict=True), start=1
+        ):
             yield _Piece(
                 start_seconds=start,
                 end_seconds=end,
                 text=part,
-                ends_sentence=not is_last or _ends_sentence(part),
+                ends_sentence=number < len(parts) or _ends_sentence(part),
             )
+
+
+def _spans_of_parts(cue: Cue, parts: Sequence[str]) -> list[tuple[float, float]]:
+    """Return start and end of each part of a cue; the first begins and the last ends with the cue."""
+    if cue.word_times and len(parts) > 1 and sum(len(part.split()) for part in parts) == len(cue.word_times):
+        return _spans_by_words(cue, parts)
+    num_characters = sum(map(len, parts))
+    duration = cue.end_seconds - cue.start_seconds
+    ends = [cue.start_seconds + duration * done / num_characters for done in accumulate(map(len, parts))]
+    return list(zip([cue.start_seconds, *ends[:-1]], [*ends[:-1], cue.end_seconds], strict=True))
+
+
+def _spans_by_words(cue: Cue, parts: Sequence[str]) -> list[tuple[float, float]]:
+    times = spoken_times(cue)
+    spans = []
+    first = 0
+    for part in parts:
+        last = first + len(part.split()) - 1
+        start = cue.start_seconds if first == 0 else times[first][0]
+        end = cue.end_seconds if last == len(times) - 1 else times[last][1]
+        spans.append((start, end))
+        first = last + 1
+    return spans
 
 
 def _joined(pieces: Sequence[_Piece], *, start_seconds: float, end_seconds: float) -> Sentence:

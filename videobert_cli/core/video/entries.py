@@ -22,7 +22,7 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".gif", ".mxf", ".ivf", ".flv", ".f4v"}
     | {".mpg", ".mpeg", ".vob", ".ts", ".m2ts", ".mts", ".wmv", ".asf", ".ogv", ".ogg"}
 )
-CAPTION_SUFFIXES = (".srt", ".vtt")
+CAPTION_SUFFIXES = (".srt", ".vtt", ".ttml", ".dfxp", ".srv3", ".json3", ".json", ".tsv", ".csv")
 
 
 @dataclass(frozen=True, kw_only=True)

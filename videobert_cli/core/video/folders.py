@@ -1,7 +1,8 @@
 """A folder as list of videos: files with subtitles beside them, class folders, folders of time-stamped pictures."""
 
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from videobert_cli.core.video.entries import (
@@ -15,6 +16,10 @@ from videobert_cli.core.video.entries import (
 from videobert_cli.core.video.images import is_image_folder
 
 LABEL_COLUMN = "label"
+# What a suffix says of a file, the surest first: subtitles; captions of a site; anything, captions among it.
+_CAPTION_RANKS = (CAPTION_SUFFIXES[:2], CAPTION_SUFFIXES[2:6], CAPTION_SUFFIXES[6:])
+_MANIFEST_COLUMN = "video"
+_HEADER_BYTES = 4_096
 
 
 def read_folder(folder: Path) -> list[Draft]:
@@ -30,10 +35,20 @@ def read_folder(folder: Path) -> list[Draft]:
     has_classes = all(len(name.parts) > 1 for name in names)
     has_splits = has_classes and all(name.parts[0].lower() in SPLIT_NAMES for name in names)
     drafts = []
+    # Walking in order comes to each folder once, but to a class folder's videos between those of its subfolders.
+    names_in = functools.lru_cache(maxsize=64)(lambda parent: frozenset(os.listdir(parent)))  # noqa: PTH208 - names alone
     for name in names:
         split = SPLIT_NAMES[name.parts[0].lower()] if has_splits else None
         classes = name.parts[int(has_splits) : -1] if has_classes else ()
-        drafts.append(_draft(folder / name, name=name, split=split, label=classes[0] if classes else None))
+        drafts.append(
+            _draft(
+                folder / name,
+                name=name,
+                split=split,
+                label=classes[0] if classes else None,
+                names=names_in((folder / name).parent),
+            )
+        )
     return drafts
 
 
@@ -47,18 +62,44 @@ def read_one_file(path: Path) -> list[Draft]:
     return [_draft(path, name=Path(path.name), split=None, label=None)]
 
 
-def captions_beside(video: Path) -> Path | None:
-    """Return the subtitles beside a video: `clip.srt`, `clip.vtt`, then `clip.en.srt`, `clip.en.vtt`."""
+def captions_beside(video: Path, *, names: Container[str] | None = None) -> Path | None:
+    """Return the subtitles beside a video: `clip.srt`, `clip.vtt`, then `clip.en.srt`, `clip.en.vtt`.
+
+    Then, with and without `.en`, what sites and recognisers write: `.ttml .dfxp .srv3 .json3`, last `.json .tsv .csv`.
+    A table with a column `video` is passed over: it is a list of videos. Whether a JSON file is captions is found when
+    it is read.
+
+    Args:
+        video: The video; it need not be there.
+        names: All names in its folder where the caller has them: nothing is then asked of the disk in vain.
+    """
     stem = video.stem if video.suffix.lower() in VIDEO_SUFFIXES else video.name
-    for middle in ("", ".en"):
-        for suffix in CAPTION_SUFFIXES:
-            captions = video.with_name(f"{stem}{middle}{suffix}")
-            if captions.is_file():
-                return captions
+    for suffixes in _CAPTION_RANKS:
+        for middle in ("", ".en"):
+            for suffix in suffixes:
+                captions = video.with_name(f"{stem}{middle}{suffix}")
+                is_there = (names is None or captions.name in names) and captions.is_file()
+                if is_there and not _is_manifest(captions):
+                    return captions
     return None
 
 
-def _draft(path: Path, *, name: Path, split: Split | None, label: str | None) -> Draft:
+def _is_manifest(path: Path) -> bool:
+    if path.suffix not in {".csv", ".tsv"}:
+        return False
+    try:
+        with path.open("rb") as stream:
+            header = stream.read(_HEADER_BYTES).removeprefix(b"\xef\xbb\xbf").partition(b"\n")[0]
+    except OSError:
+        # That it cannot be read is told where its captions are wanted.
+        return False
+    columns = header.replace(b"\t", b",").replace(b'"', b"").split(b",")
+    return _MANIFEST_COLUMN.encode() in {column.strip() for column in columns}
+
+
+def _draft(
+    path: Path, *, name: Path, split: Split | None, label: str | None, names: Container[str] | None = None
+) -> Draft:
     whole = LabelledSegment(
         start_seconds=0.0, end_seconds=None, labels={LABEL_COLUMN: label} if label else {}
     )
@@ -66,7 +107,7 @@ def _draft(path: Path, *, name: Path, split: Split | None, label: str | None) ->
         name=name,
         given_id=None,
         path=path,
-        captions=captions_beside(path),
+        captions=captions_beside(path, names=names),
         split=split,
         segments=(whole,) if label else (),
     )
