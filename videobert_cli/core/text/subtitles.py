@@ -36,11 +36,11 @@ class SubtitleFile:
     num_dropped: Mapping[str, int]
 
 
-def read_subtitles(path: Path) -> SubtitleFile:
+def read_subtitles(path: Path, *, key: str | None = None) -> SubtitleFile:
     """Return the cues of a subtitle file; a file without any gives none.
 
     The words of rolling captions (YouTube's, which show each line two or three times) are returned once. Text
-    is UTF-8, UTF-16 or, failing these, cp1252.
+    is UTF-8, UTF-16 or, failing these, cp1252. `key` is the id of one video in a JSON file of many (HowTo100M's).
 
     Raises:
         MissingInputError: There is no such file.
@@ -55,7 +55,7 @@ def read_subtitles(path: Path) -> SubtitleFile:
         )
     text = decode_text(_read_bytes(path))
     dropped: Counter[str] = Counter()
-    raw = list(_bounded(_json_cues(text, path) if suffix == ".json" else parse_captions(text), path))
+    raw = list(_bounded(_json_cues(text, path, key=key) if suffix == ".json" else parse_captions(text), path))
     clean = list(_clean(raw, dropped))
     clean.sort(key=lambda cue: (cue.start_seconds, cue.end_seconds))
     has_stamps = any(isinstance(cue, RawCue) and has_inline_stamps(cue.text) for cue in raw)
@@ -108,12 +108,14 @@ def _bounded(cues: Iterable[RawCue | DropReason], path: Path) -> Iterator[RawCue
         yield cue
 
 
-def _json_cues(text: str, path: Path) -> list[RawCue | DropReason]:
+def _json_cues(text: str, path: Path, *, key: str | None) -> list[RawCue | DropReason]:
     """Read Whisper's `{"segments": [{"start", "end", "text"}, ...]}`, or such a list alone; seconds."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"this is not JSON ({error})", at=str(path)) from error
+    if key is not None:
+        return _keyed_cues(document, key, path)
     segments = document.get("segments") if isinstance(document, dict) else document
     if not isinstance(segments, list):
         raise InputError(
@@ -122,6 +124,15 @@ def _json_cues(text: str, path: Path) -> list[RawCue | DropReason]:
             fix='give a list of {"start": seconds, "end": seconds, "text": ...}, or {"segments": that list}',
         )
     return [_json_cue(segment) for segment in segments]
+
+
+def _keyed_cues(document: Any, key: str, path: Path) -> list[RawCue | DropReason]:
+    """Read one video of HowTo100M's `{id: {"start": [...], "end": [...], "text": [...]}}`."""
+    entry = document.get(key) if isinstance(document, dict) else None
+    columns = [entry.get(name) for name in ("start", "end", "text")] if isinstance(entry, dict) else []
+    if not columns or not all(isinstance(column, list) for column in columns):
+        raise InputError(f"there are no captions of video {key!r} in this file", at=str(path))
+    return [_json_cue({"start": a, "end": b, "text": text}) for a, b, text in zip(*columns, strict=False)]
 
 
 def _json_cue(segment: Any) -> RawCue | DropReason:

@@ -8,6 +8,7 @@ from videobert_cli.core.video.entries import (
     CAPTION_SUFFIXES,
     SPLIT_NAMES,
     VIDEO_SUFFIXES,
+    CaptionSource,
     Draft,
     LabelledSegment,
     Split,
@@ -58,6 +59,12 @@ def captions_beside(video: Path) -> Path | None:
     return None
 
 
+def source_beside(video: Path) -> CaptionSource | None:
+    """Return the subtitles beside a video as its own file of captions."""
+    captions = captions_beside(video)
+    return None if captions is None else CaptionSource(path=captions)
+
+
 def _draft(path: Path, *, name: Path, split: Split | None, label: str | None) -> Draft:
     whole = LabelledSegment(
         start_seconds=0.0, end_seconds=None, labels={LABEL_COLUMN: label} if label else {}
@@ -66,7 +73,7 @@ def _draft(path: Path, *, name: Path, split: Split | None, label: str | None) ->
         name=name,
         given_id=None,
         path=path,
-        captions=captions_beside(path),
+        captions=source_beside(path),
         split=split,
         segments=(whole,) if label else (),
     )
