@@ -322,7 +322,7 @@ def test_two_datasets_in_one_folder_are_told_apart_by_name(tmp_path):
 
 def test_another_dataset_than_the_one_named_is_an_error(tmp_path):
     write(tmp_path, {"yc.json": files.youcook2(), "odd.json": {"x": 1}})
-    with pytest.raises(ManifestError, match="no annotation file of COIN here, which would be COIN.json"):
+    with pytest.raises(ManifestError, match=r"no annotation file of COIN here, which would be COIN\.json"):
         listing_of(tmp_path / "yc.json", dataset="coin")
     with pytest.raises(ManifestError, match="no annotation file of a dataset we know"):
         listing_of(tmp_path / "odd.json")

@@ -77,7 +77,7 @@ def read_dataset(
         if path is None and video.id in kept:
             path = root / f"{video.id}.mp4"
         if path is not None:
-            drafts.append(_draft(video, path, located))
+            drafts.append(_draft(video, path, located, many=gathering.captions_of_many))
     return drafts, _annotated(recognised, gathering, root=root, missing=missing, again=located.found_again)
 
 
@@ -91,12 +91,12 @@ def _path_of(video: AnnotatedVideo, located: Located) -> Path | None:
     return next((located.videos[stem] for stem in video.stems if stem in located.videos), None)
 
 
-def _draft(video: AnnotatedVideo, path: Path, located: Located) -> Draft:
-    captions = video.captions
-    if captions is None:
-        stems = video.stems or (video.id,)
-        beside = next((located.captions[stem] for stem in stems if stem in located.captions), None)
-        captions = None if beside is None else CaptionSource(path=beside)
+def _draft(video: AnnotatedVideo, path: Path, located: Located, *, many: Path | None) -> Draft:
+    stems = video.stems or (video.id,)
+    found = next((located.captions[stem] for stem in stems if stem in located.captions), None)
+    captions = None if found is None else CaptionSource(path=found)
+    if captions is None and many is not None:
+        captions = CaptionSource(path=many, key=video.id)
     return Draft(
         name=Path(path.name),
         given_id=video.id,
@@ -117,10 +117,15 @@ def _annotated(
 ) -> Annotated:
     values: defaultdict[str, set[str]] = defaultdict(set)
     num_segments = num_sentences = 0
+    # Videos may share their segments; what a shared one holds is looked at once.
+    seen: set[int] = set()
     for video in gathering.videos.values():
         num_segments += len(video.segments)
         for segment in video.segments:
             num_sentences += SENTENCE_COLUMN in segment.labels
+            if id(segment) in seen:
+                continue
+            seen.add(id(segment))
             for column, value in segment.labels.items():
                 values[column].add(value)
     splits = Counter(video.split for video in gathering.videos.values() if video.split is not None)

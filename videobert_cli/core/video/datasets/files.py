@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,38 @@ def read_rows(
     for line, cells in read_lines(file, delimiter=delimiter):
         if line == 1:
             columns = [cell.strip() for cell in cells]
-            missing = [name for name in needs if name not in columns]
-            if missing:
-                what = f"the first line has no column {missing[0]!r}, but {', '.join(columns)}"
-                raise ManifestError(what, at=f"{file}:1", fix=_FIX)
+            _places(file, columns, needs)
         elif len(cells) != len(columns):
             gathering.problem(file, str(line), f"{len(cells)} cells under {len(columns)} columns")
         else:
             yield line, dict(zip(columns, map(str.strip, cells), strict=True))
+
+
+def read_columns(
+    file: Path, columns: Sequence[str], *, gathering: Gathering
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield line number and the cells of these columns (two or more), a million lines in half the time of rows.
+
+    Raises:
+        ManifestError: The file is no UTF-8 text, or a column is not in its first line.
+    """
+    num_cells, pick = 0, None
+    for line, cells in read_lines(file):
+        if pick is None:
+            places = _places(file, [cell.strip() for cell in cells], columns)
+            num_cells, pick = len(cells), itemgetter(*places)
+        elif len(cells) != num_cells:
+            gathering.problem(file, str(line), f"{len(cells)} cells under {num_cells} columns")
+        else:
+            yield line, pick(cells)
+
+
+def _places(file: Path, found: Sequence[str], columns: Sequence[str]) -> list[int]:
+    missing = [name for name in columns if name not in found]
+    if missing:
+        what = f"the first line has no column {missing[0]!r}, but {', '.join(found)}"
+        raise ManifestError(what, at=f"{file}:1", fix=_FIX)
+    return [found.index(name) for name in columns]
 
 
 def read_lines(file: Path, *, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from videobert_cli.core.video.entries import CaptionSource, LabelledSegment, Split
+from videobert_cli.core.video.entries import LabelledSegment, Split
 from videobert_cli.errors import ManifestError
 
 SENTENCE_COLUMN = "sentence"
@@ -23,7 +23,6 @@ class AnnotatedVideo:
     split: Split | None
     stems: tuple[str, ...] = ()
     segments: list[LabelledSegment] = field(default_factory=list)
-    captions: CaptionSource | None = None
 
 
 class Gathering:
@@ -36,6 +35,8 @@ class Gathering:
     def __init__(self) -> None:
         self.videos: dict[str, AnnotatedVideo] = {}
         self.num_left_out: Counter[str] = Counter()
+        # A file with the captions of many videos, by their ids.
+        self.captions_of_many: Path | None = None
         self.in_two_splits: dict[str, set[Split]] = {}
         self._problems: list[str] = []
         self._first_place = ""

@@ -9,12 +9,12 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from videobert_cli.core.video.datasets.files import read_lines, read_rows
+from videobert_cli.core.video.datasets.files import read_columns, read_lines
 from videobert_cli.core.video.datasets.gathering import Gathering
 from videobert_cli.core.video.datasets.recognising import LIST_ROLE, Dataset, Head
-from videobert_cli.core.video.entries import CaptionSource, LabelledSegment
+from videobert_cli.core.video.entries import LabelledSegment
 
-_COLUMNS = ("video_id", "category_1", "category_2", "task_id")
+_COLUMNS = ("video_id", "task_id", "category_1", "category_2")
 _BEGINNING = re.compile(r'\s*\{\s*"[\w-]{11}"\s*:\s*\{\s*"(?:text|start|end)"\s*:\s*\[')
 # Of several files of captions the first is taken: the corpus's raw one repeats its lines as rolling captions do.
 _CAPTIONS_IN_ORDER = ("raw_caption_superclean.json", "raw_caption.json", "caption.json")
@@ -29,7 +29,7 @@ def _role_of(head: Head) -> str | None:
 
 
 def _read(files: Mapping[str, Sequence[Path]], gathering: Gathering) -> None:
-    captions = _captions_file(files.get("captions", ()))
+    gathering.captions_of_many = _captions_file(files.get("captions", ()))
     names = {
         cells[0].strip(): " ".join(cells[1].split())
         for file in files.get("tasks", ())
@@ -39,18 +39,17 @@ def _read(files: Mapping[str, Sequence[Path]], gathering: Gathering) -> None:
     # A million videos have some 24,000 tasks: videos of one task share one segment.
     segments: dict[tuple[str, str, str], list[LabelledSegment]] = {}
     for file in files[LIST_ROLE]:
-        for line, row in read_rows(file, gathering=gathering, needs=_COLUMNS):
-            video_id = row["video_id"]
+        for line, (video_id, *key) in read_columns(file, _COLUMNS, gathering=gathering):
+            task = (key[0], key[1], key[2])
             if not video_id:
                 gathering.problem(file, str(line), "video_id is empty")
                 continue
-            key = (row["task_id"], row["category_1"], row["category_2"])
-            if key not in segments:
-                segments[key] = _segments(*key, name=names.get(key[0], ""))
+            if task not in segments:
+                segments[task] = _segments(*task, name=names.get(task[0], ""))
             video = gathering.video(video_id)
             # The search for one task may have found the video of another: its first task is its label.
-            video.segments = video.segments or segments[key]
-            video.captions = CaptionSource(path=captions, key=video_id) if captions else None
+            if not video.segments:
+                video.segments = segments[task]
 
 
 def _segments(task_id: str, category_1: str, category_2: str, *, name: str) -> list[LabelledSegment]:
