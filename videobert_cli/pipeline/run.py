@@ -75,10 +75,12 @@ class Run:
         reporter: Reporter,
         external_model: Path | None = None,
         on_failed: Literal["keep", "retry"] = "keep",
+        is_strict: bool = False,
     ) -> None:
         """Args:
         external_model: A model directory made elsewhere, in place of the run's own (`--model`).
         on_failed: What becomes of videos that could not be read before (`--retry-failed`).
+        is_strict: Whether a video in two splits is an error (`--strict`).
         """
         self.loaded = loaded
         self.recipe: Recipe = loaded.recipe
@@ -88,6 +90,7 @@ class Run:
         self.reporter = reporter
         self.external_model = external_model
         self.on_failed = on_failed
+        self.is_strict = is_strict
 
     def directory(self, stage: str) -> Path:
         """Return a stage's directory; work on a model made elsewhere has a directory of its own beside it."""
