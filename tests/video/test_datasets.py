@@ -85,7 +85,7 @@ def test_activitynet_captions_with_and_without_the_prefix(tmp_path):
         ("v_uqiMw7tQ1Cc", "validation")
     ] * 3
     # 55.16 of 55.15 seconds is a rounding.
-    assert rows[4] == ("v_uqiMw7tQ1Cc", "validation", 4.14, 55.15, {"sentence": "One."})
+    assert rows[5] == ("v_uqiMw7tQ1Cc", "validation", 4.14, 55.15, {"sentence": "One."})
     assert listing.annotated.num_left_out == {}
 
 
