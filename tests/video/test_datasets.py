@@ -270,9 +270,8 @@ def test_howto100m_takes_captions_from_the_file_of_many(tmp_path):
 
 
 def test_mining_youtube_labels_are_no_subtitles(tmp_path):
-    write(
-        tmp_path, {"annotations/X7NlnFZXsy8.srt": files.MINING, "annotations/tFsLL2xvpdQ.srt": files.MINING}
-    )
+    names = ("-1abcdefghi", "-2abcdefghi", "-3abcdefghi", "X7NlnFZXsy8")
+    write(tmp_path, {f"annotations/{name}.srt": files.MINING for name in names})
     touch(tmp_path, "videos/X7NlnFZXsy8.mp4", "videos/X7NlnFZXsy8.vtt")
     listing = listing_of(tmp_path / "annotations", root=tmp_path)
     [video] = listing.videos
@@ -282,7 +281,7 @@ def test_mining_youtube_labels_are_no_subtitles(tmp_path):
         91.424,
         {"sentence": "pour egg whites", "label": "pour_egg_whites"},
     )
-    assert (listing.annotated.num_videos, listing.annotated.num_segments) == (2, 4)
+    assert (listing.annotated.num_videos, listing.annotated.num_segments) == (4, 8)
 
 
 def test_frame_folders_stand_for_a_datasets_videos(tmp_path):

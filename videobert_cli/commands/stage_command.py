@@ -102,6 +102,7 @@ def _plan(
 @contextlib.contextmanager
 def _live_run(loaded: "LoadedRecipe", *, flags: StageFlags, model: Path | None) -> "Iterator[Run]":
     with console_and_stop(flags.common) as (console, stop):
+        from videobert_cli.pipeline.data_plan import tell_dataset
         from videobert_cli.pipeline.leaks import leaks_of_files, tell_leaks
         from videobert_cli.pipeline.run import Run
         from videobert_cli.runtime import pick_device
@@ -116,6 +117,7 @@ def _live_run(loaded: "LoadedRecipe", *, flags: StageFlags, model: Path | None) 
             is_strict=flags.is_strict,
         )
         run.require_data()
+        tell_dataset(run)
         tell_leaks(run, leaks_of_files(run))
         yield run
 

@@ -46,6 +46,25 @@ def data_plan(run: Run) -> DataPlan:
     return DataPlan(lines=tuple(filter(None, lines)), facts=facts)
 
 
+def tell_dataset(run: Run) -> None:
+    """Say which dataset was recognised and what of it is not there; a folder or a table says nothing."""
+    found = run.listing.annotated
+    if found is None:
+        return
+    num_there = found.num_videos - len(found.missing)
+    run.reporter.line(
+        f"data: {found.title}, {num_there:,} of {found.num_videos:,} videos are under {found.root}"
+    )
+    if found.missing:
+        run.reporter.line(f"data: {len(found.missing):,} videos are not there{_some(found.missing)}")
+    if found.num_left_out:
+        run.reporter.line(_left_out(found))
+
+
+def _left_out(found: Annotated) -> str:
+    return "left out: " + ", ".join(f"{n:,} {why}" for why, n in sorted(found.num_left_out.items()))
+
+
 def _dataset(found: Annotated) -> tuple[list[str], dict[str, Any]]:
     names = ", ".join(path.name for path in found.files[:_NUM_SHOWN])
     more = f" and {len(found.files) - _NUM_SHOWN:,} more files" if len(found.files) > _NUM_SHOWN else ""

@@ -23,15 +23,12 @@ from videobert_cli.runtime import package_version
 
 def _settings(run: Run) -> dict[str, Any]:
     evaluate = run.recipe.evaluate
-    settings = {
+    return {
         "seed": run.recipe.seed,
+        "data": {"sentences": run.sentence_source},
         "pretrain": run.recipe.pretrain.settings(),
         "evaluate": {"template": evaluate.template},
     }
-    # Subtitles go without saying: runs made before there was a choice had nothing else.
-    return (
-        settings if run.sentence_source == "captions" else settings | {"data": {"sentences": "annotations"}}
-    )
 
 
 def _inputs(run: Run) -> dict[str, str]:

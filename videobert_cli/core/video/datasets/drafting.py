@@ -67,7 +67,7 @@ def read_dataset(
     recognised.dataset.read(recognised.files, gathering)
     gathering.raise_problems(title=recognised.dataset.title)
     videos = gathering.videos
-    files = tuple(path for paths in recognised.files.values() for path in paths)
+    files = _files_of(recognised, gathering)
     located = locate(root, stems=_stems(videos.values()), excluded=files)
     missing = tuple(key for key, video in videos.items() if _path_of(video, located) is None)
     kept = set(missing) if keeps_missing else set(missing) & set(extracted()) if missing else set()
@@ -79,6 +79,11 @@ def read_dataset(
         if path is not None:
             drafts.append(_draft(video, path, located, many=gathering.captions_of_many))
     return drafts, _annotated(recognised, gathering, root=root, missing=missing, again=located.found_again)
+
+
+def _files_of(recognised: Recognised, gathering: Gathering) -> tuple[Path, ...]:
+    known = [path for paths in recognised.files.values() for path in paths]
+    return tuple(dict.fromkeys([*known, *gathering.more_files]))
 
 
 def _stems(videos: Iterable[AnnotatedVideo]) -> set[str]:
@@ -131,7 +136,7 @@ def _annotated(
     splits = Counter(video.split for video in gathering.videos.values() if video.split is not None)
     return Annotated(
         title=recognised.dataset.title,
-        files=tuple(path for paths in recognised.files.values() for path in paths),
+        files=_files_of(recognised, gathering),
         root=root,
         num_videos=len(gathering.videos),
         num_segments=num_segments,

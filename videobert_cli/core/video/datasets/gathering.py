@@ -35,6 +35,8 @@ class Gathering:
     def __init__(self) -> None:
         self.videos: dict[str, AnnotatedVideo] = {}
         self.num_left_out: Counter[str] = Counter()
+        # Annotation files beyond those by which the dataset was recognised.
+        self.more_files: list[Path] = []
         # A file with the captions of many videos, by their ids.
         self.captions_of_many: Path | None = None
         self.in_two_splits: dict[str, set[Split]] = {}

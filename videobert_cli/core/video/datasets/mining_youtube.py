@@ -28,7 +28,8 @@ def _role_of(head: Head) -> str | None:
 def _read(files: Mapping[str, Sequence[Path]], gathering: Gathering) -> None:
     listed = files[LIST_ROLE]
     # A folder is recognised by its first few files; all of them are the dataset.
-    for file in listed if len(listed) == 1 else sorted(listed[0].parent.glob("*.srt")):
+    gathering.more_files += [] if len(listed) == 1 else sorted(listed[0].parent.glob("*.srt"))
+    for file in gathering.more_files or listed:
         video = gathering.video(file.stem)
         for start, end, label in _cues(file, gathering=gathering):
             gathering.add_segment(
