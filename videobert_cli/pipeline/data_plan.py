@@ -56,7 +56,7 @@ def tell_dataset(run: Run) -> None:
         f"data: {found.title}, {num_there:,} of {found.num_videos:,} videos are under {found.root}"
     )
     if found.missing:
-        run.reporter.line(f"data: {len(found.missing):,} videos are not there{_some(found.missing)}")
+        run.reporter.line(f"data: not there: {len(found.missing):,}{_some(found.missing)}")
     if found.num_left_out:
         run.reporter.line(_left_out(found))
 
