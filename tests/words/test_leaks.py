@@ -56,7 +56,7 @@ def test_a_copy_is_found_with_other_words_and_another_beginning(changed, shift):
     [pair] = found_in(videos | {"w": copied}, w="validation")
     assert pair.ids == ("v0001", "w")
     assert pair.num_clips == 40 - max(shift, 0)
-    assert pair.similarity > 0.4
+    assert pair.similarity > 0.3
 
 
 def test_a_picture_that_stands_still_says_nothing():

@@ -1,4 +1,4 @@
-"""MiningYouTube (Kuehne and others, 2019): a folder with an `<id>.srt` for each video, whose lines are classes.
+"""MiningYouTube (arXiv 1906.01012): a folder with an `<id>.srt` for each video, whose lines are classes.
 
 `00:01:15,277 --> 00:01:23,517` and under it a class such as `pour_egg_whites`, a verb and an object. These .srt files
 are labels, nothing that is said. `mapping_without_meta.txt` numbers 512 of the 689 classes that the published files
