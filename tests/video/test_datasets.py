@@ -2,11 +2,15 @@
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import dataset_files as files
 import pytest
 from dataset_files import touch, write
+from hypothesis import given
+from hypothesis import strategies as st
 
+from videobert_cli.core.video.datasets.gathering import Gathering
 from videobert_cli.core.video.datasets.recognising import split_of_name
 from videobert_cli.core.video.datasets.registry import DATASETS
 from videobert_cli.core.video.entries import CaptionSource
@@ -497,3 +501,56 @@ def test_the_real_mining_youtube_files(tmp_path):
     assert (
         found.num_segments + 3 == found.num_sentences + 3 == sum(text.count("-->") for text in texts) == 5132
     )
+
+
+# --- anything else ---
+
+PUBLISHED = {
+    "youcook2": ("a.json", files.youcook2()),
+    "coin": ("a.json", files.COIN),
+    "activitynet_captions": ("train.json", files.ACTIVITYNET_TRAIN),
+    "msrvtt": ("a.json", files.MSRVTT),
+    "something_something_v2": ("train.json", files.SSV2_TRAIN),
+}
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=3),
+    st.just([]),
+    st.just({}),
+    st.just([[]]),
+)
+
+
+@given(st.sampled_from(sorted(PUBLISHED)), st.randoms(use_true_random=False), VALUES)
+def test_json_with_one_other_value_is_read_or_told_where(name, random, value):
+    file, document = PUBLISHED[name]
+    document = json.loads(json.dumps(document))
+    places = list(places_of(document))
+    parent, key = places[random.randrange(len(places))]
+    parent[key] = value
+    with TemporaryDirectory() as folder:
+        write(Path(folder), {file: document})
+        assert file in place_of_mistake(DATASETS[name], Path(folder, file))
+
+
+def place_of_mistake(dataset, file):
+    """Return where reading ended with a mistake, the file alone where there was none."""
+    gathering = Gathering()
+    try:
+        dataset.read({"list": [file]}, gathering)
+        gathering.raise_problems(title=dataset.title)
+    except ManifestError as error:
+        return error.at
+    return str(file)
+
+
+def places_of(document):
+    """Yield container and key of every value in a JSON document."""
+    items = document.items() if isinstance(document, dict) else enumerate(document)
+    for key, value in list(items):
+        yield document, key
+        if isinstance(value, dict | list):
+            yield from places_of(value)
