@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import dataset_files as files
 import pytest
 from dataset_files import touch, write
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videobert_cli.core.video.datasets.gathering import Gathering
@@ -524,6 +524,7 @@ VALUES = st.one_of(
 )
 
 
+@settings(deadline=None)  # it writes files
 @given(st.sampled_from(sorted(PUBLISHED)), st.randoms(use_true_random=False), VALUES)
 def test_json_with_one_other_value_is_read_or_told_where(name, random, value):
     file, document = PUBLISHED[name]
