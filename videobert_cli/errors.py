@@ -53,6 +53,10 @@ class ManifestError(InputError):
     """The list of videos cannot be used; `at` names its file and line."""
 
 
+class LeakError(InputError):
+    """The same video is in two splits, and `--strict` was given; `what` lists the ids."""
+
+
 class VideoError(InputError):
     """One video cannot be read. `reason` is one of the fixed words of docs/formats.md.
 

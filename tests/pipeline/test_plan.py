@@ -7,7 +7,7 @@ import pytest
 from executable import FinishedRun, snapshot
 
 SHIPPED = {
-    "howto100m": ("data/howto100m/videos.csv", "https://www.di.ens.fr/willow/research/howto100m/"),
+    "howto100m": ("data/howto100m/HowTo100M_v1.csv", "https://www.di.ens.fr/willow/research/howto100m/"),
     "youcook2": ("data/youcook2/videos.csv", "http://youcook2.eecs.umich.edu/"),
     "kinetics400": ("data/kinetics400", "https://github.com/cvdfoundation/kinetics-dataset"),
     "demo": ("demo/videos.csv", "videobert demo demo"),

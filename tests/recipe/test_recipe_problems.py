@@ -153,7 +153,7 @@ def test_required_keys_point_at_their_section(problems) -> None:
         "recipe.yaml: run: missing: The directory that this recipe fills. -> add `run:`, a path",
         (
             "recipe.yaml:2: data.videos: missing: A folder of videos (subtitles beside them), a folder of class folders, "
-            "or a CSV or JSONL manifest. -> add `videos:`, a path"
+            "a CSV or JSONL manifest, or a known dataset's annotation file or folder (docs/datasets.md). -> add `videos:`, a path"
         ),
     ]
 

@@ -9,6 +9,7 @@ import pytest
 from videobert_cli.core.text.language import LanguageFilter
 from videobert_cli.core.text.options import TextOptions
 from videobert_cli.core.text.transcripts import read_transcripts
+from videobert_cli.core.video.entries import CaptionSource
 from videobert_cli.errors import InputError
 
 pytest.importorskip("py3langid")
@@ -49,9 +50,9 @@ def test_an_unknown_code_and_a_missing_package_are_three_lines(monkeypatch):
 
 def test_what_is_left_out_is_counted_and_named(tmp_path):
     texts = {"a": "now we cut the onion and fry it", "b": "jetzt schneiden wir die Zwiebel und braten sie"}
-    files = {key: tmp_path / f"{key}.srt" for key in texts}
-    for key, path in files.items():
-        path.write_text(f"1\n00:00:01,000 --> 00:00:02,000\n{texts[key]}\n")
+    files = {key: CaptionSource(path=tmp_path / f"{key}.srt") for key in texts}
+    for key, source in files.items():
+        source.path.write_text(f"1\n00:00:01,000 --> 00:00:02,000\n{texts[key]}\n")
     found = read_transcripts(files, options=TextOptions(languages=("en",)))
     assert list(found.sentences) == ["a"]
     assert dict(found.other_languages) == {"b": "de"}

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from videobert_cli.core.video.entries import CaptionSource
 from videobert_cli.core.video.images import read_image_folder
 from videobert_cli.core.video.manifest import (
     LabelledSegment,
     manifest_columns,
     printable,
-    read_texts,
-    read_videos,
+    read_listing,
     videos_from_files,
 )
 from videobert_cli.errors import ManifestError, MissingInputError
@@ -30,7 +30,13 @@ def make(folder, *names):
 
 
 def videos_of(source, **changes):
-    return read_videos(source, **(SPLITS | changes))
+    listing = read_listing(source, **(SPLITS | changes))
+    listing.require_videos()
+    return list(listing.videos)
+
+
+def texts_of(source):
+    return list(read_listing(source, **SPLITS).texts)
 
 
 def test_a_folder_lists_videos_with_the_subtitles_beside_them(tmp_path):
@@ -47,13 +53,13 @@ def test_a_folder_lists_videos_with_the_subtitles_beside_them(tmp_path):
         "b.vtt",
     )
     videos = videos_of(tmp_path)
-    assert [(v.id, v.captions and v.captions.name, v.segments) for v in videos] == [
+    assert [(v.id, v.captions and v.captions.path.name, v.segments) for v in videos] == [
         ("a", "a.en.vtt", ()),
         ("b", "b.srt", ()),
         ("deep/c", None, ()),
     ]
     assert videos[2].path == tmp_path / "deep/c.webm"
-    assert read_texts(tmp_path, **SPLITS) == []
+    assert texts_of(tmp_path) == []
 
 
 def test_class_folders_label_whole_videos(tmp_path):
@@ -82,7 +88,7 @@ def test_a_folder_of_pictures_is_one_video_wherever_it_lies(tmp_path):
     found = {v.id: (v.path, v.captions) for v in videos_of(tmp_path)}
     assert found == {
         "cut/p1": (tmp_path / "cut/p1", None),
-        "stir/p2": (tmp_path / "stir/p2", tmp_path / "stir/p2.srt"),
+        "stir/p2": (tmp_path / "stir/p2", CaptionSource(path=tmp_path / "stir/p2.srt")),
     }
     assert [v.id for v in videos_of(tmp_path / "cut/p1")] == ["p1"]
 
@@ -105,7 +111,7 @@ def test_pipes_folders_and_links_with_a_video_name_are_listed_and_loops_end(tmp_
 def test_a_single_file_is_a_list_of_one(tmp_path):
     make(tmp_path, "a.mp4", "a.srt")
     (video,) = videos_of(tmp_path / "a.mp4")
-    assert (video.id, video.captions) == ("a", tmp_path / "a.srt")
+    assert (video.id, video.captions) == ("a", CaptionSource(path=tmp_path / "a.srt"))
 
 
 def test_videos_that_share_a_name_keep_apart(tmp_path):
@@ -140,14 +146,18 @@ def test_a_csv_gives_segments_labels_splits_and_texts(tmp_path):
         encoding="utf-8",
     )
     a, b = videos_of(tmp_path / "m.csv")
-    assert (a.id, a.split, a.captions) == ("v/a", "test", tmp_path / "t/a.vtt")
+    assert (a.id, a.split, a.captions) == ("v/a", "test", CaptionSource(path=tmp_path / "t/a.vtt"))
     assert [(s.start_seconds, s.end_seconds, dict(s.labels)) for s in a.segments] == [
         (1.5, 4.0, {"label": "cut onion", "verb": "cut"}),
         (4.0, None, {"label": "stir soup", "verb": "stir"}),
     ]
-    assert (b.id, b.captions, b.segments) == ("v/b", tmp_path / "v/b.srt", ())
-    (text,) = read_texts(tmp_path / "m.csv", **SPLITS)
-    assert (text.id, text.captions, text.split) == ("t/only", tmp_path / "t/only.srt", "train")
+    assert (b.id, b.captions, b.segments) == ("v/b", CaptionSource(path=tmp_path / "v/b.srt"), ())
+    (text,) = texts_of(tmp_path / "m.csv")
+    assert (text.id, text.captions, text.split) == (
+        "t/only",
+        CaptionSource(path=tmp_path / "t/only.srt"),
+        "train",
+    )
     assert manifest_columns([a, b]) == {"label", "verb"}
 
 

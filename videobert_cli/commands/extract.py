@@ -85,6 +85,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     dry_run: flags.DryRunOption = False,
     print_config: flags.PrintConfigOption = False,
     overwrite: flags.OverwriteOption = False,
+    strict: flags.StrictOption = False,
     device: flags.DeviceOption = "auto",
     seed: flags.SeedOption = None,
     json: flags.JsonOption = False,  # noqa: ARG001 - read by the frame around all commands
@@ -101,7 +102,12 @@ def command(  # noqa: PLR0913 - one parameter a flag
     overrides = [*overrides, *_kept(keep, codebook=codebook)]
     common = CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose)
     if out is not None:
-        refused = {"--dry-run": dry_run, "--print-config": print_config, "--overwrite": overwrite}
+        refused = {
+            "--dry-run": dry_run,
+            "--print-config": print_config,
+            "--overwrite": overwrite,
+            "--strict": strict,
+        }
         _require_none(refused | {"--seed": seed is not None}, beside="--out")
         options = _options(out, backbone=backbone, weights=weights, overrides=overrides)
         if emit_slurm is not None:
@@ -124,6 +130,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
         is_print_config=print_config,
         is_upstream_forbidden=False,
         is_overwrite=overwrite,
+        is_strict=strict,
         common=common,
         is_retry=retry_failed,
     )

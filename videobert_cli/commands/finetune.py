@@ -26,6 +26,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     print_config: flags.PrintConfigOption = False,
     no_upstream: flags.NoUpstreamOption = False,
     overwrite: flags.OverwriteOption = False,
+    strict: flags.StrictOption = False,
     device: flags.DeviceOption = "auto",
     model: flags.ModelOption = None,
     seed: flags.SeedOption = None,
@@ -42,6 +43,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
         is_print_config=print_config,
         is_upstream_forbidden=no_upstream,
         is_overwrite=overwrite,
+        is_strict=strict,
         common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose),
     )
     return run_stage("finetune", recipe, flags=stage_flags, model=model)

@@ -27,6 +27,9 @@ NoUpstreamOption = Annotated[
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Make stages anew that were made from other settings or inputs.")
 ]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="A video in two splits is an error (exit 3), not a warning.")
+]
 DeviceOption = Annotated[
     str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
 ]

@@ -29,6 +29,7 @@ class StageFlags:
     is_overwrite: bool
     common: CommonFlags
     is_retry: bool = False
+    is_strict: bool = False
 
 
 def run_stage(target: str, recipe: str, *, flags: StageFlags, model: Path | None = None) -> CommandResult:
@@ -86,6 +87,7 @@ def _plan(
         reporter=console,
         external_model=model,
         on_failed="retry" if flags.is_retry else "keep",
+        is_strict=flags.is_strict,
     )
     plan = make_plan(run, target=target)
     return CommandResult(
@@ -100,6 +102,8 @@ def _plan(
 @contextlib.contextmanager
 def _live_run(loaded: "LoadedRecipe", *, flags: StageFlags, model: Path | None) -> "Iterator[Run]":
     with console_and_stop(flags.common) as (console, stop):
+        from videobert_cli.pipeline.data_plan import tell_dataset
+        from videobert_cli.pipeline.leaks import leaks_of_files, tell_leaks
         from videobert_cli.pipeline.run import Run
         from videobert_cli.runtime import pick_device
 
@@ -110,8 +114,11 @@ def _live_run(loaded: "LoadedRecipe", *, flags: StageFlags, model: Path | None) 
             reporter=console,
             external_model=model,
             on_failed="retry" if flags.is_retry else "keep",
+            is_strict=flags.is_strict,
         )
         run.require_data()
+        tell_dataset(run)
+        tell_leaks(run, leaks_of_files(run))
         yield run
 
 

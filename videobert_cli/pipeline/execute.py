@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from videobert_cli.artifacts import discard
 from videobert_cli.errors import MissingInputError, VideoBERTError
@@ -46,6 +46,7 @@ def run_pipeline(run: Run, *, target: str, upstream: bool, overwrite: bool) -> P
     Raises:
         StaleStageError: A stage was made from something else, and `overwrite` was not given.
         MissingInputError: A stage before the target is missing and `upstream` is False.
+        LeakError: The run is strict, and a finished stage shows a video in two splits.
     """
     num_failed = 0
     result = None
@@ -62,6 +63,8 @@ def run_pipeline(run: Run, *, target: str, upstream: bool, overwrite: bool) -> P
                     is_open = True
                 result = _make(stage, run, overwrite=overwrite, command=target)
             num_failed += result.report.num_failed
+            checked = stage.check(run, is_open)
+            result = replace(result, report=replace(result.report, facts={**result.report.facts, **checked}))
     assert result is not None  # noqa: S101 - a chain always ends with its target
     return PipelineResult(report=result.report, was_finished=result.was_finished, num_failed=num_failed)
 

@@ -16,7 +16,9 @@ from videobert_cli.core.features.store.reader import locate_items
 from videobert_cli.core.video.manifest import Video
 from videobert_cli.core.video.reader import ClipBatch, VideoReader, VideoSummary
 from videobert_cli.errors import InputError, VideoBERTError, VideoError
+from videobert_cli.pipeline.data_plan import data_plan
 from videobert_cli.pipeline.execute import chain
+from videobert_cli.pipeline.leaks import leaks_of_words, told_leaks
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.speech import speech_of
 from videobert_cli.pipeline.stage import Stage, read_record, stage_status
@@ -51,13 +53,15 @@ def make_plan(run: Run, *, target: str) -> Plan:
     states: dict[str, str] = {}
     facts: dict[str, Any] = {}
     needs = run.missing_data()
+    if not needs:
+        told = data_plan(run)
+        lines += told.lines
+        facts |= told.facts
+        needs += told.needs
     if needs and run.recipe.data.source:
         needs.append(run.recipe.data.source)
-    if not needs:
-        facts |= _data_facts(run)
-        lines.append(_data_line(facts))
-        if run.transcripts.losses:
-            lines.append(f"text: {run.transcripts.losses}")
+    if not needs and run.transcripts.losses:
+        lines.append(f"text: {run.transcripts.losses}")
     for stage in chain(run, target=target):
         state, detail = _stage_line(stage, run, has_data=not needs, before=states)
         states[stage.name] = state
@@ -65,6 +69,10 @@ def make_plan(run: Run, *, target: str) -> Plan:
             extra, numbers = _estimate(stage, run, state=state)
             detail, facts = f"{detail}{extra}", facts | numbers
         lines.append(f"{stage.name:<9} {state}{detail}")
+    if states.get("quantize") == "finished" and not needs:
+        leaks = leaks_of_words(run, on_new="leave")
+        facts["plan.quantize.num_leaks"] = len(leaks)
+        lines += told_leaks(run, leaks)
     needs += _downloads(run, stages=[name for name, state in states.items() if state != "finished"])
     lines += [f"needs: {need}" for need in needs]
     lines.append("nothing was written (--dry-run)")
@@ -97,26 +105,6 @@ def _downloads(run: Run, *, stages: Sequence[str]) -> list[str]:
         if stage in stages and (value == "kinetics400" or (isinstance(value, Path) and not value.exists()))
     ]
     return [f"{key}: {value}, from the network once, or a local path there" for key, value in fetched]
-
-
-def _data_facts(run: Run) -> dict[str, Any]:
-    splits = [video.split for video in run.videos]
-    return {
-        "plan.num_videos": len(run.videos),
-        **{f"plan.num_videos.{split}": splits.count(split) for split in ("train", "validation", "test")},
-        **{f"plan.{name}": count for name, count in run.transcripts.facts.items()},
-        "plan.num_labelled_segments": sum(len(video.segments) for video in run.videos),
-    }
-
-
-def _data_line(facts: dict[str, Any]) -> str:
-    splits = ", ".join(
-        f"{facts[f'plan.num_videos.{split}']:,} {split}" for split in ("train", "validation", "test")
-    )
-    return (
-        f"data: {facts['plan.num_videos']:,} videos ({splits}), {facts['plan.num_sentences']:,} sentences, "
-        f"{facts['plan.num_labelled_segments']:,} labelled segments"
-    )
 
 
 def _stage_line(stage: Stage, run: Run, *, has_data: bool, before: dict[str, str]) -> tuple[str, str]:

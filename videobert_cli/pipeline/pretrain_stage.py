@@ -32,6 +32,7 @@ def _settings(run: Run) -> dict[str, Any]:
     evaluate = run.recipe.evaluate
     return {
         "seed": run.recipe.seed,
+        "data": {"sentences": run.sentence_source},
         "pretrain": run.recipe.pretrain.remembered(),
         "evaluate": {"template": evaluate.template},
     }

@@ -1,7 +1,7 @@
 """A run: one directory that a recipe fills, its lock, and the inputs that several stages share."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +11,14 @@ import torch
 
 from videobert_cli.artifacts import hash_json, is_finished, read_manifest, sweep
 from videobert_cli.core.features.store.matching import MatchedFeatures
-from videobert_cli.core.features.store.reader import FeatureStore
+from videobert_cli.core.features.store.reader import FeatureStore, locate_items
 from videobert_cli.core.sequences.labelled import LabelledWords, labelled_words
 from videobert_cli.core.text.borrowed_models import place_of_model
 from videobert_cli.core.text.language import LanguageFilter
-from videobert_cli.core.text.transcripts import Transcripts, read_transcripts
-from videobert_cli.core.video.manifest import Split, Text, Video, read_texts, read_videos
+from videobert_cli.core.text.transcripts import Transcripts, annotated_transcripts, read_transcripts
+from videobert_cli.core.video.datasets.gathering import SENTENCE_COLUMN
+from videobert_cli.core.video.entries import CaptionSource
+from videobert_cli.core.video.manifest import Listing, Split, Text, Video, read_listing
 from videobert_cli.core.words.codebook import Codebook
 from videobert_cli.core.words.table import WordTable
 from videobert_cli.errors import MissingInputError
@@ -81,10 +83,12 @@ class Run:
         reporter: Reporter,
         external_model: Path | None = None,
         on_failed: Literal["keep", "retry"] = "keep",
+        is_strict: bool = False,
     ) -> None:
         """Args:
         external_model: A model directory made elsewhere, in place of the run's own (`--model`).
         on_failed: What becomes of videos that could not be read before (`--retry-failed`).
+        is_strict: Whether a video in two splits is an error (`--strict`).
         """
         self.loaded = loaded
         self.recipe: Recipe = loaded.recipe
@@ -94,6 +98,7 @@ class Run:
         self.reporter = reporter
         self.external_model = external_model
         self.on_failed = on_failed
+        self.is_strict = is_strict
 
     def directory(self, stage: str) -> Path:
         """Return a stage's directory; work on a model made elsewhere has a directory of its own beside it."""
@@ -117,41 +122,57 @@ class Run:
         """The store whose items are what the extract stage has done: words where they are kept, else features."""
         return self.paths.kept_words if self.recipe.extract.keeps_words else self.paths.features
 
+    @cached_property
+    def listing(self) -> Listing:
+        """What `data:` lists; there may be no video in it."""
+        data = self.recipe.data
+        return read_listing(
+            data.videos,
+            dataset=data.dataset,
+            root=data.root,
+            validation_fraction=data.validation_fraction,
+            test_fraction=data.test_fraction,
+            seed=self.recipe.seed,
+            files="needed" if self.recipe.extract.features is None else "not-needed",
+            extracted=self._extracted_ids,
+        )
+
+    def _extracted_ids(self) -> set[str]:
+        return set(locate_items(self.extracted))
+
     @property
-    def _files(self) -> Literal["needed", "not-needed"]:
-        return "needed" if self.recipe.extract.features is None else "not-needed"
+    def videos(self) -> Sequence[Video]:
+        """The videos of `data.videos`, sorted by id.
 
-    @cached_property
-    def videos(self) -> list[Video]:
-        """The videos of `data.videos`, sorted by id."""
-        data = self.recipe.data
-        return read_videos(
-            data.videos,
-            validation_fraction=data.validation_fraction,
-            test_fraction=data.test_fraction,
-            seed=self.recipe.seed,
-            files=self._files,
-        )
-
-    @cached_property
-    def texts(self) -> list[Text]:
-        """The transcripts without video of `data.videos`."""
-        data = self.recipe.data
-        return read_texts(
-            data.videos,
-            validation_fraction=data.validation_fraction,
-            test_fraction=data.test_fraction,
-            seed=self.recipe.seed,
-            files=self._files,
-        )
+        Raises:
+            ManifestError: There is none.
+        """
+        self.listing.require_videos()
+        return self.listing.videos
 
     @property
     def _items(self) -> list[Video | Text]:
-        return [*self.videos, *self.texts]
+        return [*self.videos, *self.listing.texts]
+
+    @cached_property
+    def sentence_source(self) -> Literal["captions", "annotations"]:
+        """Where the text of pretraining comes from: `data.sentences`, `auto` decided by what there is."""
+        chosen = self.recipe.data.sentences
+        if chosen != "auto":
+            return chosen
+        listens = self.recipe.pretrain.text.asr.engine != "none"
+        has_captions = listens or any(item.captions is not None for item in self._items)
+        return "annotations" if not has_captions and self._has_annotated_sentences else "captions"
+
+    @property
+    def _has_annotated_sentences(self) -> bool:
+        return any(SENTENCE_COLUMN in segment.labels for video in self.videos for segment in video.segments)
 
     @cached_property
     def transcripts(self) -> Transcripts:
-        """The sentences of all videos and texts that have subtitles, and of those whose speech was transcribed."""
+        """The sentences of all videos and texts: of subtitles and speech, or those that annotators wrote."""
+        if self.sentence_source == "annotations":
+            return annotated_transcripts(self.videos, column=SENTENCE_COLUMN)
         transcripts = read_transcripts(self._caption_files, options=self.recipe.pretrain.text)
         problems = list(transcripts.unreadable.values())
         for problem in problems[:_NUM_SHOWN]:
@@ -170,7 +191,7 @@ class Run:
 
         What stages compare is `transcripts` and the model: the same of both gives the same here.
         """
-        if self.recipe.pretrain.text.punctuation == "none":
+        if self.recipe.pretrain.text.punctuation == "none" or self.sentence_source == "annotations":
             return self.transcripts
         restore = KeptPunctuation(self, num_transcripts=len(self._caption_files))
         transcripts = read_transcripts(
@@ -180,9 +201,10 @@ class Run:
         return transcripts
 
     @property
-    def _caption_files(self) -> dict[str, Path]:
+    def _caption_files(self) -> dict[str, CaptionSource]:
         files = {item.id: item.captions for item in self._items if item.captions is not None}
-        return files | {speech.video.id: speech.file for speech in speech_of(self) if speech.file.is_file()}
+        spoken = [speech for speech in speech_of(self) if speech.file.is_file()]
+        return files | {speech.video.id: CaptionSource(path=speech.file) for speech in spoken}
 
     def forget_transcripts(self) -> None:
         """Read the transcripts anew when they are next asked for: there are others now."""
@@ -235,7 +257,8 @@ class Run:
 
     def missing_data(self) -> list[str]:
         """Return what the recipe names and is not there, each as `key: path does not exist`."""
-        named: list[tuple[str, object]] = [("data.videos", self.recipe.data.videos)]
+        data = self.recipe.data
+        named: list[tuple[str, object]] = [("data.videos", data.videos), ("data.root", data.root)]
         extract = self.recipe.extract
         named += [("extract.codebook", extract.codebook), ("extract.features", extract.features)]
         if extract.features is None and not is_finished(self.extracted):

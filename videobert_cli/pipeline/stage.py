@@ -37,7 +37,9 @@ class Stage:
     makes it (going on where a killed process was), `needs` names the stages before it, `outputs` the artifacts that
     must be there for it to count as finished, and `is_complete` may say that there is more to do all the same.
     `changed_items` has a line for each input that is remembered by itself, not in one hash of all, and has changed; it
-    is asked of finished stages alone: one that goes on compares what it goes on with.
+    is asked of finished stages alone: one that goes on compares what it goes on with. `check` looks at a finished
+    stage, old or new, before anything builds on it: it warns or refuses, and returns facts for the report. It may write
+    beside the outputs only where the run is held (`may_write`).
     """
 
     name: str
@@ -48,6 +50,7 @@ class Stage:
     outputs: Callable[[Run], tuple[Path, ...]]
     is_complete: Callable[[Run], bool] = lambda _run: True
     changed_items: Callable[[Run], tuple[str, ...]] = lambda _run: ()
+    check: Callable[[Run, bool], Mapping[str, Any]] = lambda _run, may_write: {}  # noqa: ARG005
 
 
 @dataclass(frozen=True, kw_only=True)

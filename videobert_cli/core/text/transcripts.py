@@ -1,9 +1,8 @@
 """The sentences of many videos: subtitle files read once, drops counted, one hash over all of them."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from videobert_cli.artifacts import hash_json
 from videobert_cli.core.text.cues import Cue
@@ -11,9 +10,12 @@ from videobert_cli.core.text.language import LanguageFilter
 from videobert_cli.core.text.options import TextOptions
 from videobert_cli.core.text.sentences import Sentence, sentences_from_cues
 from videobert_cli.core.text.subtitles import SubtitleFile, read_subtitles
+from videobert_cli.core.video.entries import CaptionSource, Video
 from videobert_cli.errors import InputError
 
 Restore = Callable[[Sequence[Cue]], Sequence[Cue]]
+# A segment without an end lasts to the end of its video, which is not known here: later than any is as good.
+_OPEN_END_SECONDS = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ class Transcripts:
 
 
 def read_transcripts(
-    files: Mapping[str, Path], *, options: TextOptions, restore: Restore | None = None
+    files: Mapping[str, CaptionSource], *, options: TextOptions, restore: Restore | None = None
 ) -> Transcripts:
     """Read the subtitle file of each id into sentences; an unreadable file is reported, not fatal.
 
@@ -99,11 +101,11 @@ def read_transcripts(
     other_languages: dict[str, str] = {}
     num_cues = num_without_cues = 0
     languages = LanguageFilter(options.languages) if options.languages else None
-    for key, path in sorted(files.items()):
+    for key, source in sorted(files.items()):
         try:
-            subtitles = read_subtitles(path)
+            subtitles = read_subtitles(source.path, key=source.key)
         except InputError as error:
-            unreadable[key] = f"{path}: {error.what}"
+            unreadable[key] = f"{source.path}: {error.what}"
             continue
         dropped.update(subtitles.num_dropped)
         num_cues += len(subtitles.cues)
@@ -121,6 +123,27 @@ def read_transcripts(
         num_without_cues=num_without_cues,
         other_languages=other_languages,
         unreadable=unreadable,
+    )
+
+
+def annotated_transcripts(videos: Iterable[Video], *, column: str) -> Transcripts:
+    """Return what annotators wrote in a label column as the videos' sentences; a video without any has no entry."""
+    found = {
+        video.id: tuple(
+            Sentence(
+                start_seconds=segment.start_seconds,
+                end_seconds=_OPEN_END_SECONDS if segment.end_seconds is None else segment.end_seconds,
+                text=segment.labels[column],
+            )
+            for segment in sorted(video.segments, key=lambda segment: segment.start_seconds)
+            if segment.labels.get(column)
+        )
+        for video in videos
+    }
+    return Transcripts(
+        sentences={key: sentences for key, sentences in found.items() if sentences},
+        num_dropped={},
+        unreadable={},
     )
 
 

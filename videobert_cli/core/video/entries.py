@@ -26,6 +26,14 @@ CAPTION_SUFFIXES = (".srt", ".vtt", ".ttml", ".dfxp", ".srv3", ".json3", ".json"
 
 
 @dataclass(frozen=True, kw_only=True)
+class CaptionSource:
+    """The subtitles of one video: a file of its own, or with `key` one entry of a file of many (HowTo100M's)."""
+
+    path: Path
+    key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LabelledSegment:
     """A stretch of a video and what it shows: column -> value. `end_seconds` None is the end of the video."""
 
@@ -40,7 +48,7 @@ class Video:
 
     id: str
     path: Path
-    captions: Path | None
+    captions: CaptionSource | None
     split: Split
     segments: tuple[LabelledSegment, ...]
 
@@ -50,7 +58,7 @@ class Text:
     """Subtitles without a video."""
 
     id: str
-    captions: Path
+    captions: CaptionSource
     split: Split
 
 
@@ -67,7 +75,7 @@ class Draft:
     name: Path
     given_id: str | None
     path: Path | None
-    captions: Path | None
+    captions: CaptionSource | None
     split: Split | None
     segments: tuple[LabelledSegment, ...]
 

@@ -9,6 +9,7 @@ from videobert_cli.core.video.entries import (
     CAPTION_SUFFIXES,
     SPLIT_NAMES,
     VIDEO_SUFFIXES,
+    CaptionSource,
     Draft,
     LabelledSegment,
     Split,
@@ -97,6 +98,12 @@ def _is_manifest(path: Path) -> bool:
     return _MANIFEST_COLUMN.encode() in {column.strip() for column in columns}
 
 
+def source_beside(video: Path, *, names: Container[str] | None = None) -> CaptionSource | None:
+    """Return the subtitles beside a video as its own file of captions."""
+    captions = captions_beside(video, names=names)
+    return None if captions is None else CaptionSource(path=captions)
+
+
 def _draft(
     path: Path, *, name: Path, split: Split | None, label: str | None, names: Container[str] | None = None
 ) -> Draft:
@@ -107,7 +114,7 @@ def _draft(
         name=name,
         given_id=None,
         path=path,
-        captions=captions_beside(path, names=names),
+        captions=source_beside(path, names=names),
         split=split,
         segments=(whole,) if label else (),
     )

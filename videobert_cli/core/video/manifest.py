@@ -1,4 +1,4 @@
-"""The list of videos, in its forms: a folder, class folders, a CSV/TSV/JSONL table, or one file.
+"""The list of videos, in its forms: a folder, class folders, a CSV/TSV/JSONL table, a known dataset, or one file.
 
 Ids are made from relative paths, so a corpus keeps them when it moves; splits are drawn from the id alone, so
 adding a video never moves another to a different split.
@@ -7,11 +7,13 @@ adding a video never moves another to a different split.
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from videobert_cli.core.video.datasets.drafting import Annotated, read_dataset
+from videobert_cli.core.video.datasets.registry import find_dataset
 from videobert_cli.core.video.entries import Draft, LabelledSegment, Split, Text, Video, in_time_order
 from videobert_cli.core.video.folders import read_folder, read_one_file
 from videobert_cli.core.video.tables import TABLE_SUFFIXES, read_table
@@ -20,89 +22,122 @@ from videobert_cli.runtime import derive_seed
 
 __all__ = [
     "LabelledSegment",
+    "Listing",
     "Split",
     "Text",
     "Video",
     "manifest_columns",
-    "read_texts",
-    "read_videos",
+    "read_listing",
     "videos_from_files",
 ]
 
 _SEED_RANGE = 1 << 63
 
 
-def read_videos(
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """A list of videos as it was read.
+
+    Args:
+        source: Where it was read.
+        videos: The videos, sorted by id.
+        texts: The texts without video, sorted by id; only a table has some.
+        annotated: What the files of a known dataset say; None for folders, tables and single files.
+    """
+
+    source: Path
+    videos: tuple[Video, ...]
+    texts: tuple[Text, ...]
+    annotated: Annotated | None = None
+
+    def require_videos(self) -> None:
+        """Refuse a list without a video.
+
+        Raises:
+            ManifestError: There is none; of a dataset, none is on disk.
+        """
+        if self.videos:
+            return
+        if self.annotated is not None and self.annotated.missing:
+            found = self.annotated
+            raise ManifestError(
+                f"none of the {found.num_videos:,} videos of {found.title} is here, for example {found.missing[0]}.mp4",
+                at=str(found.root),
+                fix="say where they lie: data.root: DIR (in any folders under it); docs/datasets.md has their names",
+            )
+        raise ManifestError(
+            "there are no videos here",
+            at=str(self.source),
+            fix="give a folder with videos, or a CSV with a `video` column (docs/formats.md)",
+        )
+
+
+def read_listing(
     source: Path,
     *,
     validation_fraction: float,
     test_fraction: float,
     seed: int,
+    dataset: str = "auto",
+    root: Path | None = None,
     files: Literal["needed", "not-needed"] = "needed",
-) -> list[Video]:
-    """Return the videos of a folder, a manifest or a single file, sorted by id; the files are not opened.
+    extracted: Callable[[], Collection[str]] = tuple,
+) -> Listing:
+    """Return the videos of a folder, a manifest, a known dataset or a single file; videos are not opened.
 
     Args:
-        source: See docs/formats.md for the forms.
+        source: See docs/formats.md and docs/datasets.md for the forms.
         validation_fraction: Share of the videos whose split is not given.
         test_fraction: Likewise.
         seed: Decides, with the id and nothing else, where a video goes.
-        files: `not-needed` where features made elsewhere stand for the videos: none of a table's need be there.
+        dataset: `auto` recognises one by its files; `folder` and `table` ask for these, else the dataset's name.
+        root: Where a dataset's videos lie; by default the folder of its files.
+        files: `not-needed` where features made elsewhere stand for the videos: none need be there.
+        extracted: Ids of a dataset's videos that are kept though they are not on disk, as their features are.
 
     Raises:
-        MissingInputError: `source` does not exist.
-        ManifestError: It holds no videos, or lines of the table are wrong (all are listed).
+        MissingInputError: `source` or `root` does not exist.
+        ManifestError: Lines of a table or places of an annotation file are wrong (all are listed), or it is not clear
+            which dataset this is.
     """
-    drafts = _read_drafts(source, files=files)
-    ids = _unique_ids(drafts)
-    videos = [
+    _require_there(source, key="data.videos")
+    found = None if dataset in {"folder", "table"} else find_dataset(source, name=dataset)
+    annotated = None
+    if found is not None:
+        folder = root or (source if source.is_dir() else source.parent)
+        _require_there(folder, key="data.root")
+        drafts, annotated = read_dataset(
+            found, root=folder, keeps_missing=files == "not-needed", extracted=extracted
+        )
+    else:
+        _require_no_root(root)
+        drafts = _read_drafts(source, form=dataset, files=files)
+    items = [
+        (
+            item_id,
+            draft,
+            draft.split
+            or _draw_split(item_id, validation=validation_fraction, test=test_fraction, seed=seed),
+        )
+        for item_id, draft in sorted(zip(_unique_ids(drafts), drafts, strict=True), key=lambda pair: pair[0])
+    ]
+    videos = (
         Video(
             id=item_id,
             path=draft.path,
             captions=draft.captions,
-            split=draft.split
-            or _draw_split(item_id, validation=validation_fraction, test=test_fraction, seed=seed),
+            split=split,
             segments=in_time_order(draft.segments),
         )
-        for item_id, draft in zip(ids, drafts, strict=True)
+        for item_id, draft, split in items
         if draft.path is not None
-    ]
-    if not videos:
-        raise ManifestError(
-            "there are no videos here",
-            at=str(source),
-            fix="give a folder with videos, or a CSV with a `video` column (docs/formats.md)",
-        )
-    return sorted(videos, key=lambda video: video.id)
-
-
-def read_texts(
-    source: Path,
-    *,
-    validation_fraction: float,
-    test_fraction: float,
-    seed: int,
-    files: Literal["needed", "not-needed"] = "needed",
-) -> list[Text]:
-    """Return the texts without video of a table (rows with `captions` only), sorted by id; a folder has none.
-
-    Raises:
-        MissingInputError: `source` does not exist.
-        ManifestError: Lines of the table are wrong.
-    """
-    drafts = _read_drafts(source, files=files)
-    ids = _unique_ids(drafts)
-    texts = [
-        Text(
-            id=item_id,
-            captions=draft.captions,
-            split=draft.split
-            or _draw_split(item_id, validation=validation_fraction, test=test_fraction, seed=seed),
-        )
-        for item_id, draft in zip(ids, drafts, strict=True)
+    )
+    texts = (
+        Text(id=item_id, captions=draft.captions, split=split)
+        for item_id, draft, split in items
         if draft.path is None and draft.captions is not None
-    ]
-    return sorted(texts, key=lambda text: text.id)
+    )
+    return Listing(source=source, videos=tuple(videos), texts=tuple(texts), annotated=annotated)
 
 
 def videos_from_files(files: Iterable[Path]) -> list[Video]:
@@ -124,18 +159,39 @@ def manifest_columns(videos: Iterable[Video]) -> set[str]:
     return {column for video in videos for segment in video.segments for column in segment.labels}
 
 
-def _read_drafts(source: Path, *, files: Literal["needed", "not-needed"]) -> list[Draft]:
-    if not source.exists():
-        raise MissingInputError(
-            f"there is no {str(source)!r}",
-            at="data.videos",
-            fix="give the folder of videos or the manifest as it is on disk",
+def _read_drafts(source: Path, *, form: str, files: Literal["needed", "not-needed"]) -> list[Draft]:
+    if (form == "folder" and not source.is_dir()) or (form == "table" and not source.is_file()):
+        raise ManifestError(
+            f"this is no {form}", at=str(source), fix="data.dataset: auto finds out what it is"
         )
     if source.is_dir():
         return read_folder(source)
-    if source.suffix.lower() in TABLE_SUFFIXES:
+    suffix = source.suffix.lower()
+    if form == "table" or suffix in TABLE_SUFFIXES:
         return read_table(source, files=files)
+    if suffix in {".json", ".txt"}:
+        raise ManifestError(
+            "this is no annotation file of a dataset we know",
+            at=str(source),
+            fix="docs/datasets.md lists them; anything else is a CSV or JSONL with a `video` column",
+        )
     return read_one_file(source)
+
+
+def _require_there(path: Path, *, key: str) -> None:
+    if not path.exists():
+        raise MissingInputError(
+            f"there is no {str(path)!r}", at=key, fix="give the folder or file as it is on disk"
+        )
+
+
+def _require_no_root(root: Path | None) -> None:
+    if root is not None:
+        raise ManifestError(
+            "the videos of a folder or a table are where it says, only those of a known dataset are looked for",
+            at=f"data.root: {root}",
+            fix="remove data.root, or name the dataset: data.dataset (docs/datasets.md)",
+        )
 
 
 def _draw_split(item_id: str, *, validation: float, test: float, seed: int) -> Split:

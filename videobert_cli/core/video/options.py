@@ -12,7 +12,36 @@ class DataOptions(Options):
     """`data:` which videos, with which subtitles and labels, in which split."""
 
     videos: Path = Field(
-        description="A folder of videos (subtitles beside them), a folder of class folders, or a CSV or JSONL manifest."
+        description="A folder of videos (subtitles beside them), a folder of class folders, a CSV or JSONL manifest, "
+        "or a known dataset's annotation file or folder (docs/datasets.md)."
+    )
+    dataset: Literal[
+        "auto",
+        "folder",
+        "table",
+        "youcook2",
+        "howto100m",
+        "activitynet_captions",
+        "msrvtt",
+        "msvd",
+        "crosstask",
+        "coin",
+        "kinetics",
+        "something_something_v2",
+        "epic_kitchens_100",
+        "mining_youtube",
+    ] = Field(
+        default="auto",
+        description="What `videos` is. `auto` recognises a dataset by what is in its files; `--dry-run` says which.",
+    )
+    root: Path | None = Field(
+        default=None,
+        description="Where a known dataset's videos lie, in any folders under it; by default beside its annotations.",
+    )
+    sentences: Literal["auto", "captions", "annotations"] = Field(
+        default="auto",
+        description="The text of pretraining: what is said (subtitles) or the dataset's own sentences (label column "
+        "`sentence`). `auto` takes the annotations where nothing has subtitles.",
     )
     source: str = Field(
         default="", description="Where the data is to be had; `--dry-run` says it where data is missing."

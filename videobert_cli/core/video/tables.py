@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from videobert_cli.core.video.entries import SPLIT_NAMES, Draft, LabelledSegment, Split
-from videobert_cli.core.video.folders import captions_beside
+from videobert_cli.core.video.entries import SPLIT_NAMES, CaptionSource, Draft, LabelledSegment, Split
+from videobert_cli.core.video.folders import source_beside
 from videobert_cli.errors import ManifestError
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson"})
@@ -61,12 +61,18 @@ def read_table(file: Path, *, files: Literal["needed", "not-needed"] = "needed")
             name=item.name,
             given_id=item.given_id,
             path=item.path,
-            captions=item.captions or (captions_beside(item.path) if item.path else None),
+            captions=_captions_of(item),
             split=item.split,
             segments=tuple(item.segments),
         )
         for item in items.values()
     ]
+
+
+def _captions_of(item: _Item) -> CaptionSource | None:
+    if item.captions is not None:
+        return CaptionSource(path=item.captions)
+    return source_beside(item.path) if item.path else None
 
 
 def _add_row(items: dict[str, _Item], row: Mapping[str, str], *, folder: Path, line: int) -> None:
