@@ -47,23 +47,45 @@ def run_pipeline(run: Run, *, target: str, upstream: bool, overwrite: bool) -> P
         StaleStageError: A stage was made from something else, and `overwrite` was not given.
         MissingInputError: A stage before the target is missing and `upstream` is False.
     """
-    num_failed = 0
-    result = None
+    results = _make_all(chain(run, target=target), run, target=target, upstream=upstream, overwrite=overwrite)
+    last = results[-1]
+    num_failed = sum(result.num_failed for result in results)
+    return PipelineResult(report=last.report, was_finished=last.was_finished, num_failed=num_failed)
+
+
+def make_upstream(run: Run, *, target: str, upstream: bool, overwrite: bool) -> int:
+    """Make what is missing of the stages before `target`, and not the target; return how many items they could not use.
+
+    Raises as `run_pipeline`.
+    """
+    before = chain(run, target=target)[:-1]
+    return sum(
+        result.num_failed
+        for result in _make_all(before, run, target=target, upstream=upstream, overwrite=overwrite)
+    )
+
+
+def _make_all(
+    stages: Sequence[Stage], run: Run, *, target: str, upstream: bool, overwrite: bool
+) -> list[PipelineResult]:
+    results: list[PipelineResult] = []
     with contextlib.ExitStack() as opened:
         is_open = False
-        for stage in chain(run, target=target):
+        for stage in stages:
             run.stop.raise_if_requested(f"what was finished before {stage.name}")
             result = None if is_open else finished_result(stage, run)
-            if result is None:
+            is_only_look = result is not None and stage.name == target and stage.is_look_due(run)
+            if result is None or is_only_look:
                 if not upstream and stage.name != target:
                     raise _not_finished(stage, run, overwrite=overwrite, command=target)
                 if not is_open:
                     opened.enter_context(run.open())
                     is_open = True
-                result = _make(stage, run, overwrite=overwrite, command=target)
-            num_failed += result.report.num_failed
-    assert result is not None  # noqa: S101 - a chain always ends with its target
-    return PipelineResult(report=result.report, was_finished=result.was_finished, num_failed=num_failed)
+                if result is None:
+                    result = _make(stage, run, overwrite=overwrite, command=target)
+                result = _looked(stage, run, result)
+            results.append(result)
+    return results
 
 
 def chain(run: Run, *, target: str) -> Sequence[Stage]:
@@ -80,6 +102,16 @@ def finished_result(stage: Stage, run: Run) -> PipelineResult | None:
     if status.state != "finished" or status.record is None:
         return None
     return _done_before(stage, run, status.record)
+
+
+def _looked(stage: Stage, run: Run, result: PipelineResult) -> PipelineResult:
+    """Return the result with the numbers of what is made to be looked at, where that is due."""
+    if not stage.is_look_due(run):
+        return result
+    facts = {**result.report.facts, **stage.look(run)}
+    report = StageReport(summary=result.report.summary, facts=facts, num_failed=result.report.num_failed)
+    finish(stage, run, report)
+    return PipelineResult(report=report, was_finished=False, num_failed=result.num_failed)
 
 
 def _done_before(stage: Stage, run: Run, record: StageRecord) -> PipelineResult:

@@ -52,10 +52,10 @@ def _inputs(run: Run) -> dict[str, str]:
 def _execute(run: Run) -> StageReport:
     options = run.recipe.pretrain
     directory = run.directory("pretrain")
-    tokenizer = _tokenizer(run)
+    tokenizer = make_tokenizer(run)
     result = pretrain_model(
-        train=_documents(run, "train", tokenizer=tokenizer),
-        held_out=_documents(run, "validation", tokenizer=tokenizer),
+        train=make_documents(run, "train", tokenizer=tokenizer),
+        held_out=make_documents(run, "validation", tokenizer=tokenizer),
         tokenizer=tokenizer,
         codebook=run.codebook,
         options=options,
@@ -109,7 +109,8 @@ def _extract_options(run: Run) -> ExtractOptions:
     return options.of_a_feature() if options.features is None else ExtractOptions()
 
 
-def _tokenizer(run: Run) -> VideoBERTTokenizer:
+def make_tokenizer(run: Run) -> VideoBERTTokenizer:
+    """Return the tokenizer that the recipe asks for, with the run's visual words."""
     text, num_words = run.recipe.pretrain.text, run.codebook.num_words
     if text.vocabulary != "corpus":
         return VideoBERTTokenizer.from_pretrained(
@@ -134,7 +135,8 @@ def _tokenizer(run: Run) -> VideoBERTTokenizer:
     return VideoBERTTokenizer.from_vocabulary(vocabulary, num_words=num_words, lowercase=text.lowercase)
 
 
-def _documents(run: Run, split: Split, *, tokenizer: VideoBERTTokenizer) -> list[Document]:
+def make_documents(run: Run, split: Split, *, tokenizer: VideoBERTTokenizer) -> list[Document]:
+    """Return the videos and transcripts of a split as sequences are made of them."""
     return build_documents(
         run.split_ids(split), words=run.words, transcripts=run.transcripts, tokenizer=tokenizer
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from videobert_cli.artifacts import hash_json
 from videobert_cli.core.words.quantize import quantize_features
+from videobert_cli.pipeline.gallery import is_look_due, look
 from videobert_cli.pipeline.kept_words import take_words, words_inputs
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
@@ -75,4 +76,6 @@ STAGE = Stage(
     inputs=_inputs,
     execute=_execute,
     outputs=_outputs,
+    look=look,
+    is_look_due=is_look_due,
 )

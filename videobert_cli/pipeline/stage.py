@@ -38,6 +38,9 @@ class Stage:
     must be there for it to count as finished, and `is_complete` may say that there is more to do all the same.
     `changed_items` has a line for each input that is remembered by itself, not in one hash of all, and has changed; it
     is asked of finished stages alone: one that goes on compares what it goes on with.
+
+    `look` makes what people look at and no stage reads, after the stage is finished, and returns flat numbers for its
+    report; whether that is due (`is_look_due`) is asked again only by the stage's own command.
     """
 
     name: str
@@ -48,6 +51,8 @@ class Stage:
     outputs: Callable[[Run], tuple[Path, ...]]
     is_complete: Callable[[Run], bool] = lambda _run: True
     changed_items: Callable[[Run], tuple[str, ...]] = lambda _run: ()
+    look: Callable[[Run], Mapping[str, Any]] = lambda _run: {}
+    is_look_due: Callable[[Run], bool] = lambda _run: False
 
 
 @dataclass(frozen=True, kw_only=True)

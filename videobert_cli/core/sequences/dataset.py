@@ -94,9 +94,13 @@ class PretrainingSamples:
 
     def sequence(self, number: int) -> TokenSequence:
         """Return sequence `number` of the endless stream; epoch = number // epoch_size."""
-        epoch, position = divmod(number, self.epoch_size)
-        sample = self._order(epoch)[position]
+        sample, epoch = self.sample(number)
         return self.build(sample, epoch=epoch)
+
+    def sample(self, number: int) -> tuple[SampleId, int]:
+        """Return the sample that is sequence `number` of the endless stream, and its epoch."""
+        epoch, position = divmod(number, self.epoch_size)
+        return self._order(epoch)[position], epoch
 
     def build(self, sample: SampleId, *, epoch: int) -> TokenSequence:
         """Return the sequence of one sample in one epoch."""
