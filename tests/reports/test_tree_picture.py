@@ -5,7 +5,7 @@ import numpy as np
 from videobert_cli.core.reports.tree_picture import leaf_map_pixels, path_text, shades, tree_picture
 from videobert_cli.core.words.tree import word_path
 
-DEAD = [0xE0, 0x7A, 0x3F, 0xFF]
+DEAD = [0xDD, 0x9A, 0x6C, 0xFF]
 
 
 def test_a_dead_branch_is_one_block_of_the_map():

@@ -16,8 +16,8 @@ from videobert_cli.core.words.nearest import NO_CLIP
 from videobert_cli.core.words.survey import Survey
 from videobert_cli.core.words.table import WordTable
 
-MAX_PICTURE_BYTES = 16_000_000
-MAX_NUM_ROWS = 25_000
+MAX_PICTURE_BYTES = 11_000_000
+MAX_NUM_ROWS = 20_736
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,17 +108,15 @@ def gallery_page(
 ) -> str:
     """Return the page: words with pictures as a grid, the rest as a table, the tree's usage as a picture.
 
-    Pictures beyond 16 MB are left out, and rows of the table beyond 25,000; the page says so. `pictures` None: there
-    are to be none, all is a table.
+    Pictures beyond 11 MB are left out, and rows of the table beyond 20,736, so the page has at most 20 MB; it says so.
+    `pictures` None: there are to be none, all is a table.
     """
     num_cards = 0 if pictures is None else _num_affordable(found[:num_with_pictures], pictures=pictures)
     cards, rest = found[:num_cards], found[num_cards:]
     levels = [usage_K.reshape(branching ** (level + 1), -1).sum(axis=1) for level in range(num_levels)]
     notes = list(facts.notes)
     if pictures is not None and num_cards < min(num_with_pictures, len(found)):
-        notes.append(
-            f"The page would grow beyond 20 MB: {num_cards:,} words have pictures, the rest are a table."
-        )
+        notes.append(f"The page would grow beyond 20 MB: the first {num_cards:,} words alone have pictures.")
     if len(rest) > MAX_NUM_ROWS:
         notes.append(
             f"The table shows {MAX_NUM_ROWS:,} of {len(rest):,} words; words.jsonl beside this page has all."

@@ -119,7 +119,7 @@ def shown_sequence(
             int(seen),
             int(original),
             tokenizer=tokenizer,
-            is_predicted=label != NO_LOSS,
+            is_predicted=bool(label != NO_LOSS),
             origin=origin,
             words=words,
         )

@@ -14,7 +14,7 @@ from videobert_cli.core.reports.html import png_uri
 NUM_SHADES = 9
 # More nodes than this are narrower than half a pixel in a row: the leaves of a large tree are drawn as a map instead.
 _MAX_ROW_NODES = 2_000
-_DEAD = (0xE0, 0x7A, 0x3F, 0xFF)
+_DEAD = (0xDD, 0x9A, 0x6C, 0xFF)
 _LIGHT, _DARK = np.array([0xC7, 0xDF, 0xF2]), np.array([0x10, 0x3A, 0x66])
 
 
