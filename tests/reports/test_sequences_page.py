@@ -1,5 +1,7 @@
 """Sequences in readable form: plain text with marks, data, and a page that no subtitle can break."""
 
+import json
+
 import numpy as np
 import pytest
 from pages import HOSTILE, require_self_contained
@@ -96,7 +98,7 @@ def test_marks_and_data_tell_what_was_there():
     sequences = shown(mask_fraction=0.6)
     marks = set()
     for sequence in sequences:
-        record = sequence.record()
+        record = json.loads(json.dumps(sequence.record()))
         assert len(record["tokens"]) == len(sequence.tokens)
         for token, values in zip(sequence.tokens, record["tokens"], strict=True):
             marks.add((token.state, token.is_predicted))

@@ -34,6 +34,7 @@ from videobert_cli.core.words.survey_file import load_survey, save_survey
 from videobert_cli.errors import ArtifactError, InterruptedRunError
 from videobert_cli.pipeline.clip_pictures import ClipAt, clip_pictures
 from videobert_cli.pipeline.run import Run
+from videobert_cli.pipeline.stage import read_record
 
 KIND = "gallery"
 PAGE_NAME = "index.html"
@@ -47,6 +48,9 @@ _LEAST_NUM_NEAREST = 4
 
 def is_look_due(run: Run) -> bool:
     """Return whether the survey or the page is missing, or is of other words, or the recipe wants it otherwise."""
+    record = read_record(run.directory("quantize"))
+    if record is None or "quantize.num_training_clips" not in record.facts:
+        return True
     return not _is_surveyed(run) or (
         run.recipe.quantize.gallery.content != "none" and not _is_gallery_made(run)
     )
@@ -59,19 +63,19 @@ def look(run: Run) -> Mapping[str, Any]:
         InterruptedRunError: A stop was asked for.
     """
     started = time.monotonic()
+    metrics: dict[str, Any] = {}
     try:
         survey = survey_of(run)
         metrics = quality_metrics(run.codebook, survey)
         if run.recipe.quantize.gallery.content != "none" and not _is_gallery_made(run):
             summary = _make_gallery(run, survey, metrics=metrics)
             run.reporter.stage_finished("gallery", summary=summary, seconds=time.monotonic() - started)
-        return metrics
     except InterruptedRunError:
         raise
     except Exception as error:  # noqa: BLE001 - pictures must never cost the codebook, whatever is wrong with them
         what = getattr(error, "what", None) or f"{type(error).__name__}: {error}"
         run.reporter.warning(f"the gallery could not be made, codebook and words are not touched: {what}")
-        return {}
+    return metrics
 
 
 def survey_of(run: Run) -> Survey:
@@ -210,7 +214,7 @@ def _page_facts(run: Run, survey: Survey, *, metrics: Mapping[str, Any], texts: 
         "codebook": _parents(run)["codebook"][:12],
     }
     return GalleryFacts(
-        title=f"Visual words of {run.paths.root.name}",
+        title=f"Visual words of {run.paths.root.resolve().name}",
         facts=facts,
         quality=codebook_lines(metrics),
         notes=notes,

@@ -79,7 +79,7 @@ def _page(run: Run, shown: Sequence[ShownSequence], *, epoch_size: int) -> str:
     }
     return sequences_page(
         shown,
-        title=f"{len(shown)} of {epoch_size:,} sequences of an epoch of {run.paths.root.name}",
+        title=f"{len(shown)} of {epoch_size:,} sequences of an epoch of {run.paths.root.resolve().name}",
         pictures=by_clip,
         examples={word: by_clip[clip] for word, clip in nearest.items() if clip in by_clip},
         notes=_notes(survey, pictures),

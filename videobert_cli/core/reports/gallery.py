@@ -18,6 +18,7 @@ from videobert_cli.core.words.table import WordTable
 
 MAX_PICTURE_BYTES = 11_000_000
 MAX_NUM_ROWS = 20_736
+_NUM_VIDEOS_AT_ONCE = 4_096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +91,10 @@ def gallery_words(
 def usage(survey: Survey, *, words: WordTable) -> np.ndarray:
     """Return how many clips of the run's training videos each word has (K,), int64."""
     counts_K = np.zeros(words.num_words, dtype=np.int64)
-    for video_id in survey.clips.ids:
-        counts_K += np.bincount(words.words(video_id), minlength=words.num_words)
+    ids = survey.clips.ids
+    for start in range(0, len(ids), _NUM_VIDEOS_AT_ONCE):
+        together = [words.words(video_id) for video_id in ids[start : start + _NUM_VIDEOS_AT_ONCE]]
+        counts_K += np.bincount(np.concatenate(together), minlength=words.num_words)
     return counts_K
 
 

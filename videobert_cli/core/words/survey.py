@@ -17,6 +17,7 @@ from videobert_cli.core.words.table import WordTable
 
 MAX_NUM_SAMPLED = 4_096
 _BLOCK_NUM_CLIPS = 16_384
+_PORTION_NUM_CLIPS = 2_048
 # Flat assignment of the sample may cost so many products of two numbers: seconds on two cores.
 _MAX_FLAT_PRODUCTS = 1e11
 _FLAT_BLOCK_ELEMENTS = 1 << 24
@@ -180,9 +181,13 @@ class _Moments:
         self._count += len(rows_ND)
         self._sum_D += rows_ND.sum(axis=0)
         self._squares_D += np.square(rows_ND).sum(axis=0)
-        if self._projection.components_KD is not None:
-            mean, scale = self._projection.mean_D.cpu().numpy(), self._projection.scale_D.cpu().numpy()
-            self._squares_before += float(np.square((features_ND - mean) * scale).sum())
+        if self._projection.components_KD is None:
+            return
+        mean_D, scale_D = self._projection.mean_D.cpu().numpy(), self._projection.scale_D.cpu().numpy()
+        # In portions: float64 of a whole block of long features would take a gigabyte.
+        for start in range(0, len(features_ND), _PORTION_NUM_CLIPS):
+            portion_ND = features_ND[start : start + _PORTION_NUM_CLIPS]
+            self._squares_before += float(np.square((portion_ND - mean_D) * scale_D).sum())
 
     def total_inertia(self) -> float:
         mean_D = self._sum_D / max(1, self._count)
