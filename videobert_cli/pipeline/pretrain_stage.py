@@ -54,8 +54,8 @@ def _execute(run: Run) -> StageReport:
     directory = run.directory("pretrain")
     tokenizer = make_tokenizer(run)
     result = pretrain_model(
-        train=make_documents(run, "train", tokenizer=tokenizer),
-        held_out=make_documents(run, "validation", tokenizer=tokenizer),
+        train=_documents(run, "train", tokenizer=tokenizer),
+        held_out=_documents(run, "validation", tokenizer=tokenizer),
         tokenizer=tokenizer,
         codebook=run.codebook,
         options=options,
@@ -135,8 +135,7 @@ def make_tokenizer(run: Run) -> VideoBERTTokenizer:
     return VideoBERTTokenizer.from_vocabulary(vocabulary, num_words=num_words, lowercase=text.lowercase)
 
 
-def make_documents(run: Run, split: Split, *, tokenizer: VideoBERTTokenizer) -> list[Document]:
-    """Return the videos and transcripts of a split as sequences are made of them."""
+def _documents(run: Run, split: Split, *, tokenizer: VideoBERTTokenizer) -> list[Document]:
     return build_documents(
         run.split_ids(split), words=run.words, transcripts=run.transcripts, tokenizer=tokenizer
     )

@@ -7,14 +7,14 @@ from pathlib import Path
 from videobert_cli.artifacts import publish_text
 from videobert_cli.core.reports.gallery import Pictures
 from videobert_cli.core.reports.sequences import ShownClip, ShownSequence, sequences_page, shown_sequence
-from videobert_cli.core.sequences.documents import joint_vocabulary
+from videobert_cli.core.sequences.documents import build_documents, joint_vocabulary
 from videobert_cli.core.sequences.origins import SequenceTracer
 from videobert_cli.core.words.nearest import NO_CLIP
 from videobert_cli.core.words.survey import Survey
 from videobert_cli.pipeline.clip_pictures import ClipAt, clip_pictures
 from videobert_cli.pipeline.execute import make_upstream
 from videobert_cli.pipeline.gallery import survey_of
-from videobert_cli.pipeline.pretrain_stage import make_documents, make_tokenizer
+from videobert_cli.pipeline.pretrain_stage import make_tokenizer
 from videobert_cli.pipeline.run import Run
 
 PAGE_NAME = "sequences.html"
@@ -41,7 +41,9 @@ def show_sequences(run: Run, *, num_sequences: int, upstream: bool, overwrite: b
     """
     num_failed = make_upstream(run, target="pretrain", upstream=upstream, overwrite=overwrite)
     tokenizer = make_tokenizer(run)
-    documents = make_documents(run, "train", tokenizer=tokenizer)
+    documents = build_documents(
+        run.split_ids("train"), words=run.words, transcripts=run.transcripts, tokenizer=tokenizer
+    )
     tracer = SequenceTracer(
         documents,
         options=run.recipe.pretrain.sequences,
