@@ -16,6 +16,7 @@ from videobert_cli.core.text.tokenizer import VideoBERTTokenizer, corpus_vocabul
 from videobert_cli.core.text.transcripts import Transcripts
 from videobert_cli.core.words.table import WordTable
 
+SAID = (("now", "twice", "thinly", "again"), ("slowly", "first", "later", "last"))
 PICTURE = jpeg_uri(np.zeros((32, 32, 3), dtype=np.uint8))
 
 
@@ -26,9 +27,10 @@ def shown(*, text="cut the onion", names=("a", "b"), num=24, **options):
     for number, name in enumerate(names):
         words.add(name, words_T=np.arange(12) + 12 * number, clip_start_seconds_T=np.arange(12) * 1.5)
         sentences[name] = tuple(
-            Sentence(start_seconds=4.5 * k, end_seconds=4.5 * (k + 1), text=text) for k in range(4)
+            Sentence(start_seconds=4.5 * k, end_seconds=4.5 * (k + 1), text=f"{text} {said}")
+            for k, said in enumerate(SAID[number])
         )
-    vocabulary = corpus_vocabulary([text] * 5, min_count=1, max_size=200, lowercase=True)
+    vocabulary = corpus_vocabulary([text, *sum(SAID, ())] * 5, min_count=1, max_size=200, lowercase=True)
     tokenizer = VideoBERTTokenizer.from_vocabulary(vocabulary, num_words=24)
     transcripts = Transcripts(sentences=sentences, num_dropped={}, unreadable={})
     documents = build_documents(names, words=words, transcripts=transcripts, tokenizer=tokenizer)

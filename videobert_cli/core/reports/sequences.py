@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from videobert_cli.core.reports.html import clock, render_page
-from videobert_cli.core.sequences.dataset import ALIGNED, MISALIGNED, Document, Regime
+from videobert_cli.core.sequences.dataset import Document, Regime
 from videobert_cli.core.sequences.mask import NO_LOSS
 from videobert_cli.core.sequences.origins import ClipOrigin, TracedSequence
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
@@ -181,10 +181,10 @@ def _token(
 
 
 def _pairing(traced: TracedSequence) -> Pairing:
-    if traced.sequence.alignment == ALIGNED:
-        return "aligned"
-    if traced.sequence.alignment != MISALIGNED:
+    if traced.sequence.alignment == NO_LOSS:
         return "none"
+    if traced.sequence.alignment:
+        return "aligned"
     is_same = all(origin is None or origin.document_id == traced.document_id for origin in traced.origins)
     return "same_video" if is_same else "other_video"
 
