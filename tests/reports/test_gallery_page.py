@@ -127,3 +127,8 @@ def test_a_codebook_of_no_clip_has_a_page():
 
 def test_a_clock_rounds_to_tenths():
     assert [clock(0), clock(59.96), clock(3600)] == ["0:00.0", "1:00.0", "1:00:00.0"]
+
+
+def test_a_title_that_is_no_text_is_written_as_escapes():
+    facts = GalleryFacts(title="words of \udcff", facts={}, quality=[], notes=[])
+    assert "words of \\udcff" in require_self_contained(page(WORDS, facts=facts)[0]).text

@@ -19,8 +19,12 @@ _JPEG_QUALITY = 72
 
 
 def render_page(template: str, **values: Any) -> str:
-    """Return a page of `templates/`; every value is escaped unless it is `Markup` made here."""
-    return _environment().get_template(template).render(**values)
+    """Return a page of `templates/`; every value is escaped unless it is `Markup` made here.
+
+    Bytes of a file's name that are no text are written as escapes, so that the page is UTF-8.
+    """
+    page = _environment().get_template(template).render(**values)
+    return page.encode("utf-8", "backslashreplace").decode()
 
 
 def jpeg_uri(rgb_HWC: NDArray[np.uint8]) -> str:

@@ -16,8 +16,8 @@ from videobert_cli.core.words.nearest import ClipBlock, NearestClips, WordClips,
 from videobert_cli.core.words.table import WordTable
 
 MAX_NUM_SAMPLED = 4_096
-_BLOCK_NUM_CLIPS = 16_384
-_PORTION_NUM_CLIPS = 2_048
+_BLOCK_NUM_CLIPS = 4_096
+_PORTION_NUM_CLIPS = 1_024
 # Flat assignment of the sample may cost so many products of two numbers: seconds on two cores.
 _MAX_FLAT_PRODUCTS = 1e11
 _FLAT_BLOCK_ELEMENTS = 1 << 24
