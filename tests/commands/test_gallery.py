@@ -88,8 +88,19 @@ def test_the_page_shows_the_words_and_no_name_can_break_it(folder):
 
 
 @pytest.mark.slow
+def test_the_same_work_elsewhere_gives_the_same_bytes(folder, invoke):
+    assert invoke("quantize", "r.yaml", "--set", "run=elsewhere/r").exit_code == 0
+    for name in ("codebook", "words", "survey", "gallery"):
+        assert content_hash(folder / "elsewhere/r/quantize" / name) == content_hash(
+            folder / "q/quantize" / name
+        )
+
+
+@pytest.mark.slow
 def test_another_gallery_changes_no_word_and_makes_no_stage_stale(folder, invoke):
     hashes = [content_hash(folder / "q/quantize" / name) for name in ("codebook", "words")]
+    plan = invoke("quantize", "r.yaml", "--set", "quantize.gallery.content=table", "--dry-run")
+    assert "the page to look at would be made" in plan.out
     outcome = invoke("quantize", "r.yaml", "--set", "quantize.gallery.content=table", "--json")
     assert json.loads(outcome.out)["status"] == "done"
     assert "Without pictures" in page(folder).text

@@ -205,16 +205,16 @@ def _page_facts(run: Run, survey: Survey, *, metrics: Mapping[str, Any], texts: 
     if not texts.num_counted:
         notes.append("No text: no training video with words has sentences.")
     fingerprint = run.codebook.fingerprint
+    # No path: equal work is to have equal bytes, wherever it lies.
     facts = {
-        "run": str(run.paths.root),
-        "data": str(run.recipe.data.videos),
+        "data": run.recipe.data.videos.name,
         "features": str(fingerprint.get("backbone", "made elsewhere")),
         "tree": f"{run.codebook.branching} children, {run.codebook.num_levels} levels",
         "training clips": f"{survey.num_training_clips:,} of {len(survey.clips.ids):,} videos",
         "codebook": _parents(run)["codebook"][:12],
     }
     return GalleryFacts(
-        title=f"Visual words of {run.paths.root.resolve().name}",
+        title="Visual words",
         facts=facts,
         quality=codebook_lines(metrics),
         notes=notes,
