@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from videobert_cli.core.sequences.documents import build_documents, joint_vocabulary
+from videobert_cli.core.sequences.documents import iter_documents, joint_vocabulary
 from videobert_cli.core.sequences.segments import ClipSpan
 from videobert_cli.core.text.sentences import Sentence
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
@@ -36,7 +36,7 @@ def documents(words, tokenizer, **sentences):
         sentences={key: tuple(found) for key, found in sentences.items()}, num_dropped={}, unreadable={}
     )
     ids = ["silent", "b", "empty", *[key for key in sentences if key not in words]]
-    return build_documents(ids, words=words, transcripts=transcripts, tokenizer=tokenizer)
+    return list(iter_documents(ids, words=words, transcripts=transcripts, tokenizer=tokenizer))
 
 
 def test_words_and_sentences_become_joint_ids_sorted_by_id(words, tokenizer):
@@ -94,7 +94,7 @@ def test_sentences_get_their_clips_by_the_rule_asked_for(words, tokenizer, cover
         Sentence(start_seconds=0.2, end_seconds=3.1, text="cut"),
         Sentence(start_seconds=2.9, end_seconds=5.1, text="the"),
     )
-    (video,) = build_documents(
+    (video,) = iter_documents(
         ["b"],
         words=words,
         transcripts=Transcripts(sentences={"b": sentences}, num_dropped={}, unreadable={}),

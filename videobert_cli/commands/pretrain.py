@@ -1,9 +1,14 @@
 """`videobert pretrain`: a shell around the pipeline's pretrain stage."""
 
+from typing import Annotated
+
+import typer
+
 from videobert_cli.commands import flags
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags
-from videobert_cli.commands.stage_command import StageFlags, run_stage
+from videobert_cli.commands.stage_command import StageFlags, prepared_run, run_stage
+from videobert_cli.errors import UsageError
 
 HELP = """Visual words and sentences become a pretrained model.
 
@@ -11,17 +16,28 @@ It learns masked language, masked visual words, and which words and sentences be
 
 What lies before it and is missing is made first; what is finished is not made again; a stopped run goes on.
 
+With --show N nothing is trained: the first N sequences are printed, and a page shows them with pictures of their words.
+
 \b
 Examples:
   videobert pretrain recipes/demo.yaml
+  videobert pretrain recipes/demo.yaml --show 5
   videobert pretrain recipes/demo.yaml --seed 1 --set run=runs/demo-1
-  videobert pretrain howto100m --dry-run
 """
 
 
 def command(  # noqa: PLR0913 - one parameter a flag
     *,
     recipe: flags.RecipeArgument,
+    show: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=100,
+            metavar="N",
+            help="Print the first N training sequences, write a page of them and stop.",
+        ),
+    ] = None,
     overrides: flags.SetOption = [],  # noqa: B006 - typer reads the default, nothing changes it
     dry_run: flags.DryRunOption = False,
     print_config: flags.PrintConfigOption = False,
@@ -46,4 +62,33 @@ def command(  # noqa: PLR0913 - one parameter a flag
         is_strict=strict,
         common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose),
     )
-    return run_stage("pretrain", recipe, flags=stage_flags)
+    if show is None or print_config:
+        return run_stage("pretrain", recipe, flags=stage_flags)
+    if dry_run:
+        raise UsageError(
+            "--show makes what is missing before pretraining, --dry-run writes nothing",
+            at="command line",
+            fix="drop one of them",
+        )
+    return _show(recipe, num_sequences=show, stage_flags=stage_flags)
+
+
+def _show(recipe: str, *, num_sequences: int, stage_flags: StageFlags) -> CommandResult:
+    with prepared_run(recipe, flags=stage_flags) as run:
+        from videobert_cli.core.reports.sequences import MARKS
+        from videobert_cli.pipeline.show_sequences import show_sequences
+
+        shown = show_sequences(
+            run,
+            num_sequences=num_sequences,
+            upstream=not stage_flags.is_upstream_forbidden,
+            overwrite=stage_flags.is_overwrite,
+        )
+    blocks = [line for sequence in shown.sequences for line in (*sequence.lines(), "")]
+    return CommandResult(
+        status="partial" if shown.num_failed else "done",
+        exit_code=4 if shown.num_failed else 0,
+        run=str(run.paths.root),
+        outputs={"page": str(shown.page), "sequences": [sequence.record() for sequence in shown.sequences]},
+        lines=(*blocks, f"marks: {MARKS}", f"page: {shown.page}"),
+    )

@@ -1,5 +1,8 @@
 """`videobert quantize`: a shell around the pipeline's quantize stage."""
 
+from dataclasses import replace
+from pathlib import Path
+
 from videobert_cli.commands import flags
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags
@@ -7,7 +10,8 @@ from videobert_cli.commands.stage_command import StageFlags, run_stage
 
 HELP = """Features become visual words: a codebook, and every video's words.
 
-The codebook is a tree, fitted by hierarchical k-means on the training videos.
+The codebook is a tree, fitted by hierarchical k-means on the training videos. Its quality is printed, and a page, the
+gallery, shows the words: quantize/gallery/index.html in the run.
 
 What lies before it and is missing is made first; what is finished is not made again; a stopped run goes on.
 
@@ -46,4 +50,22 @@ def command(  # noqa: PLR0913 - one parameter a flag
         is_strict=strict,
         common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose),
     )
-    return run_stage("quantize", recipe, flags=stage_flags)
+    result = run_stage("quantize", recipe, flags=stage_flags)
+    return result if dry_run or print_config else _with_quality(result)
+
+
+def _with_quality(result: CommandResult) -> CommandResult:
+    """Return the result with the codebook's quality and the place of the gallery."""
+    from videobert_cli.core.reports.codebook_lines import codebook_lines
+
+    page = Path(str(result.outputs["quantize"])) / "gallery" / "index.html"
+    gallery = {"gallery": str(page)} if page.is_file() else {}
+    return replace(
+        result,
+        outputs={**result.outputs, **gallery},
+        lines=(
+            *result.lines,
+            *codebook_lines(result.metrics),
+            *(f"gallery: {path}" for path in gallery.values()),
+        ),
+    )

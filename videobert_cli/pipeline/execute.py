@@ -48,25 +48,52 @@ def run_pipeline(run: Run, *, target: str, upstream: bool, overwrite: bool) -> P
         MissingInputError: A stage before the target is missing and `upstream` is False.
         LeakError: The run is strict, and a finished stage shows a video in two splits.
     """
-    num_failed = 0
-    result = None
+    results = _make_all(chain(run, target=target), run, target=target, upstream=upstream, overwrite=overwrite)
+    last = results[-1]
+    num_failed = sum(result.num_failed for result in results)
+    return PipelineResult(report=last.report, was_finished=last.was_finished, num_failed=num_failed)
+
+
+def make_upstream(run: Run, *, target: str, upstream: bool, overwrite: bool) -> int:
+    """Make what is missing of the stages before `target`, and not the target; return how many items they could not use.
+
+    Raises as `run_pipeline`.
+    """
+    before = chain(run, target=target)[:-1]
+    return sum(
+        result.num_failed
+        for result in _make_all(before, run, target=target, upstream=upstream, overwrite=overwrite)
+    )
+
+
+def _make_all(
+    stages: Sequence[Stage], run: Run, *, target: str, upstream: bool, overwrite: bool
+) -> list[PipelineResult]:
+    results: list[PipelineResult] = []
     with contextlib.ExitStack() as opened:
         is_open = False
-        for stage in chain(run, target=target):
+        for stage in stages:
             run.stop.raise_if_requested(f"what was finished before {stage.name}")
             result = None if is_open else finished_result(stage, run)
-            if result is None:
+            is_look_due = result is not None and stage.name == target and stage.is_look_due(run)
+            if result is None or is_look_due:
                 if not upstream and stage.name != target:
                     raise _not_finished(stage, run, overwrite=overwrite, command=target)
                 if not is_open:
                     opened.enter_context(run.open())
                     is_open = True
-                result = _make(stage, run, overwrite=overwrite, command=target)
-            num_failed += result.report.num_failed
-            checked = stage.check(run, is_open)
-            result = replace(result, report=replace(result.report, facts={**result.report.facts, **checked}))
-    assert result is not None  # noqa: S101 - a chain always ends with its target
-    return PipelineResult(report=result.report, was_finished=result.was_finished, num_failed=num_failed)
+                if result is None:
+                    result = _make(stage, run, overwrite=overwrite, command=target)
+                    is_look_due = True
+            result = _checked(stage, run, result, may_write=is_open)
+            results.append(_looked(stage, run, result) if is_look_due else result)
+    return results
+
+
+def _checked(stage: Stage, run: Run, result: PipelineResult, *, may_write: bool) -> PipelineResult:
+    """Return the result with what the stage's check found."""
+    facts = {**result.report.facts, **stage.check(run, may_write)}
+    return replace(result, report=replace(result.report, facts=facts))
 
 
 def chain(run: Run, *, target: str) -> Sequence[Stage]:
@@ -83,6 +110,16 @@ def finished_result(stage: Stage, run: Run) -> PipelineResult | None:
     if status.state != "finished" or status.record is None:
         return None
     return _done_before(stage, run, status.record)
+
+
+def _looked(stage: Stage, run: Run, result: PipelineResult) -> PipelineResult:
+    """Return the result with the numbers of what is made to be looked at, where that is due."""
+    if not stage.is_look_due(run):
+        return result
+    facts = {**result.report.facts, **stage.look(run)}
+    report = StageReport(summary=result.report.summary, facts=facts, num_failed=result.report.num_failed)
+    finish(stage, run, report)
+    return PipelineResult(report=report, was_finished=False, num_failed=result.num_failed)
 
 
 def _done_before(stage: Stage, run: Run, record: StageRecord) -> PipelineResult:

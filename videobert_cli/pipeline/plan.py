@@ -65,6 +65,8 @@ def make_plan(run: Run, *, target: str) -> Plan:
     for stage in chain(run, target=target):
         state, detail = _stage_line(stage, run, has_data=not needs, before=states)
         states[stage.name] = state
+        if state == "finished" and stage.name == target and stage.is_look_due(run):
+            detail = ": the page to look at would be made"
         if state != "finished" and not needs:
             extra, numbers = _estimate(stage, run, state=state)
             detail, facts = f"{detail}{extra}", facts | numbers

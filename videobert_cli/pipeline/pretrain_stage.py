@@ -63,7 +63,7 @@ def _inputs(run: Run) -> dict[str, str]:
 def _execute(run: Run) -> StageReport:
     options = run.recipe.pretrain
     directory = run.directory("pretrain")
-    tokenizer = _tokenizer(run)
+    tokenizer = make_tokenizer(run)
     inputs = _inputs(run)
     result = pretrain_model(
         train=_corpus(run, "train", tokenizer=tokenizer, inputs=inputs),
@@ -122,7 +122,8 @@ def _extract_options(run: Run) -> ExtractOptions:
     return options.of_a_feature() if options.features is None else ExtractOptions()
 
 
-def _tokenizer(run: Run) -> VideoBERTTokenizer:
+def make_tokenizer(run: Run) -> VideoBERTTokenizer:
+    """Return the tokenizer that the recipe asks for, with the run's visual words."""
     text, num_words = run.recipe.pretrain.text, run.codebook.num_words
     if text.vocabulary != "corpus":
         return VideoBERTTokenizer.from_pretrained(

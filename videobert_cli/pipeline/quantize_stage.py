@@ -5,6 +5,7 @@ from typing import Any
 
 from videobert_cli.artifacts import hash_json
 from videobert_cli.core.words.quantize import quantize_features
+from videobert_cli.pipeline.gallery import is_look_due, look
 from videobert_cli.pipeline.kept_words import take_words, words_inputs
 from videobert_cli.pipeline.leaks import check_words
 from videobert_cli.pipeline.run import Run
@@ -77,4 +78,6 @@ STAGE = Stage(
     execute=_execute,
     outputs=_outputs,
     check=check_words,
+    look=look,
+    is_look_due=is_look_due,
 )

@@ -66,6 +66,16 @@ class RunPaths:
         return self.root / "quantize" / "words"
 
     @property
+    def survey(self) -> Path:
+        """The quality of the codebook and the clips of its words."""
+        return self.root / "quantize" / "survey"
+
+    @property
+    def gallery(self) -> Path:
+        """The page on which the words are seen."""
+        return self.root / "quantize" / "gallery"
+
+    @property
     def pretrained(self) -> Path:
         """The pretrained model directory."""
         return self.root / "pretrain" / "model"

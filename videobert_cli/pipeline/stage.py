@@ -40,6 +40,9 @@ class Stage:
     is asked of finished stages alone: one that goes on compares what it goes on with. `check` looks at a finished
     stage, old or new, before anything builds on it: it warns or refuses, and returns facts for the report. It may write
     beside the outputs only where the run is held (`may_write`).
+
+    `look` makes what people look at and no stage reads, after the stage is finished, and returns flat numbers for its
+    report; whether that is due (`is_look_due`) is asked again only by the stage's own command.
     """
 
     name: str
@@ -51,6 +54,8 @@ class Stage:
     is_complete: Callable[[Run], bool] = lambda _run: True
     changed_items: Callable[[Run], tuple[str, ...]] = lambda _run: ()
     check: Callable[[Run, bool], Mapping[str, Any]] = lambda _run, may_write: {}  # noqa: ARG005
+    look: Callable[[Run], Mapping[str, Any]] = lambda _run: {}
+    is_look_due: Callable[[Run], bool] = lambda _run: False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,28 +14,6 @@ from videobert_cli.core.text.transcripts import Transcripts
 from videobert_cli.core.words.table import WordTable
 
 
-def build_documents(
-    ids: Iterable[str],
-    *,
-    words: WordTable,
-    transcripts: Transcripts,
-    tokenizer: VideoBERTTokenizer,
-    coverage: Coverage = "midpoint",
-    grown_min_seconds: float = 10.0,
-) -> list[Document]:
-    """Return what `iter_documents` yields, all at once."""
-    return list(
-        iter_documents(
-            ids,
-            words=words,
-            transcripts=transcripts,
-            tokenizer=tokenizer,
-            coverage=coverage,
-            grown_min_seconds=grown_min_seconds,
-        )
-    )
-
-
 def iter_documents(
     ids: Iterable[str],
     *,

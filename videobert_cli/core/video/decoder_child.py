@@ -157,6 +157,9 @@ def _answer(parent: "_Parent", head: dict[str, Any]) -> None:
     )
     limits = ReadLimits(**head["limits"])
     try:
+        if head["kind"] == "stills":
+            _send_stills(parent, path, seconds=head["seconds"], request=request, limits=limits)
+            return
         source = open_source(
             path, decoder=head["decoder"], device=head["device"], request=request, limits=limits
         )
@@ -178,6 +181,15 @@ def _answer(parent: "_Parent", head: dict[str, Any]) -> None:
     except MemoryError:
         what = f"decoding needs more than max_memory_bytes {sys.argv[2]}"
         parent.send({"kind": "error", "reason": "out-of-memory", "what": what})
+
+
+def _send_stills(
+    parent: "_Parent", path: Path, *, seconds: list[float], request: FrameRequest, limits: ReadLimits
+) -> None:
+    from videobert_cli.core.video.stills import read_stills
+
+    for item in read_stills(path, seconds=seconds, request=request, limits=limits):
+        _send_item(parent, item, frames_per_second=request.frames_per_second)
 
 
 def _believed_duration_seconds(source: FrameSource, path: Path) -> float | None:
@@ -216,7 +228,7 @@ class _Parent:
         """
         while True:
             head, _ = channel.receive(self._requests)
-            if head["kind"] == "read":
+            if head["kind"] != "free":
                 return head
             self._free.append(head["slot"])
 

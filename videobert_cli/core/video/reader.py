@@ -5,7 +5,7 @@ H height, W width, C colour (RGB).
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -87,19 +87,44 @@ class VideoReader:
             else:
                 yield item
 
+    def stills(self, path: Path, *, seconds: Sequence[float], num_pixels: int) -> list[np.ndarray]:
+        """Return a picture `[num_pixels, num_pixels, 3]` for each of `seconds` (ascending), to look at: by seeking.
+
+        Fewer come back than were asked for where the rest cannot be decoded. Raises as `read`.
+        """
+        request = FrameRequest(
+            frames_per_second=1.0,
+            clip_num_frames=1,
+            clip_stride_frames=1,
+            frame_indices=(0,),
+            resize=num_pixels,
+            crop_size=num_pixels,
+            batch_num_clips=1,
+        )
+        pictures = []
+        for item in self._ask(path, request, head={"kind": "stills", "seconds": list(seconds)}):
+            if isinstance(item, LentBatch):
+                pictures.append(item.batch.frames_FHWC[0].copy())
+                item.give_back()
+        return pictures
+
     def lend(self, path: Path, request: FrameRequest) -> Iterator[LentBatch | VideoSummary]:
         """Yield as `read` does, the frames not copied: two batches at most may be out at a time.
 
         The next item comes once one of two is given back, which another thread may do. Raises as `read`.
         """
+        yield from self._ask(path, request, head={"kind": "read"})
+
+    def _ask(
+        self, path: Path, request: FrameRequest, *, head: dict[str, Any]
+    ) -> Iterator[LentBatch | VideoSummary]:
         if self._is_busy or self._is_worn():
             self.close()
         child = self._start(slot_num_bytes=request.batch_num_bytes)
         self._is_busy = True
         self._num_files += 1
         watch = Watch(child, seconds=self._options.timeout_seconds)
-        head = {
-            "kind": "read",
+        message = head | {
             "path": os.fspath(path),
             "decoder": self._options.name,
             "device": self._options.device,
@@ -108,7 +133,7 @@ class VideoReader:
         }
         is_whole = False
         try:
-            for item in self._answers(child, head=head, watch=watch, request=request):
+            for item in self._answers(child, head=message, watch=watch, request=request):
                 is_whole = isinstance(item, VideoSummary)
                 if is_whole:
                     self._is_busy = False

@@ -1,10 +1,29 @@
 """The recipe's `quantize:` section."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from videobert_cli.options import Options
+
+
+class GalleryOptions(Options):
+    """`quantize.gallery:` the page on which the words are seen. It changes no word, and no later stage reads it."""
+
+    content: Literal["pictures", "table", "none"] = Field(
+        default="pictures",
+        description="`pictures` of the words' nearest clips, a `table` alone (no video is opened), or `none`: no page.",
+    )
+    num_words: int = Field(
+        default=500,
+        ge=1,
+        le=2_000,
+        description="Most words with pictures, the most used first; the rest are a table.",
+    )
+    clips_per_word: int = Field(
+        default=4, ge=1, le=8, description="Pictures of one word, nearest clips first."
+    )
+    picture_pixels: int = Field(default=128, ge=32, le=320, description="Side of a picture.")
 
 
 class QuantizeOptions(Options):
@@ -29,3 +48,10 @@ class QuantizeOptions(Options):
         description="Project features by PCA to so many components first; null keeps all.",
     )
     whiten: bool = Field(default=False, description="Scale the PCA components to equal variance.")
+    gallery: GalleryOptions = Field(
+        default=GalleryOptions(), description="The page on which the words are seen."
+    )
+
+    def settings(self) -> dict[str, Any]:
+        """Return the section without the gallery: what changes the words."""
+        return {key: value for key, value in super().settings().items() if key != "gallery"}
