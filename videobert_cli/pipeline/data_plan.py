@@ -39,7 +39,8 @@ def data_plan(run: Run) -> DataPlan:
         )
         return DataPlan(lines=tuple(lines), facts=facts, needs=(need,))
     facts |= _counts(run)
-    lines += [_count_line(facts), _text_line(run, facts), _labels_line(run)]
+    losses = f"text: {run.transcripts.losses}" if run.transcripts.losses else ""
+    lines += [_count_line(facts), _text_line(run, facts), losses, _labels_line(run)]
     leaks = leaks_of_files(run)
     facts["plan.num_leaks"] = len(leaks)
     lines += told_leaks(run, leaks)

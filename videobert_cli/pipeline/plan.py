@@ -60,8 +60,6 @@ def make_plan(run: Run, *, target: str) -> Plan:
         needs += told.needs
     if needs and run.recipe.data.source:
         needs.append(run.recipe.data.source)
-    if not needs and run.transcripts.losses:
-        lines.append(f"text: {run.transcripts.losses}")
     for stage in chain(run, target=target):
         state, detail = _stage_line(stage, run, has_data=not needs, before=states)
         states[stage.name] = state

@@ -42,11 +42,11 @@ def speech_model(run: "Run") -> str:
 
 
 def speech_of(run: "Run") -> list[Speech]:
-    """Return the videos without subtitles; empty unless the recipe names a recogniser.
+    """Return the videos without subtitles; empty unless the recipe names a recogniser, and reads what is said.
 
     A video that cannot be opened has a file all the same: it is never there.
     """
-    if run.recipe.pretrain.text.asr.engine == "none":
+    if run.recipe.pretrain.text.asr.engine == "none" or run.sentence_source == "annotations":
         return []
     videos = [video for video in run.videos if video.captions is None]
     settings = {key: value for key, value in speech_settings(run).items() if key != "model"}

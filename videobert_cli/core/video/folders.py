@@ -18,7 +18,7 @@ from videobert_cli.core.video.images import is_image_folder
 
 LABEL_COLUMN = "label"
 # What a suffix says of a file, the surest first: subtitles; captions of a site; anything, captions among it.
-_CAPTION_RANKS = (CAPTION_SUFFIXES[:2], CAPTION_SUFFIXES[2:6], CAPTION_SUFFIXES[6:])
+CAPTION_RANKS = (CAPTION_SUFFIXES[:2], CAPTION_SUFFIXES[2:6], CAPTION_SUFFIXES[6:])
 _MANIFEST_COLUMN = "video"
 _HEADER_BYTES = 4_096
 
@@ -75,7 +75,7 @@ def captions_beside(video: Path, *, names: Container[str] | None = None) -> Path
         names: All names in its folder where the caller has them: nothing is then asked of the disk in vain.
     """
     stem = video.stem if video.suffix.lower() in VIDEO_SUFFIXES else video.name
-    for suffixes in _CAPTION_RANKS:
+    for suffixes in CAPTION_RANKS:
         for middle in ("", ".en"):
             for suffix in suffixes:
                 captions = video.with_name(f"{stem}{middle}{suffix}")

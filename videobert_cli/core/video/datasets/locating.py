@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from videobert_cli.core.video.entries import CAPTION_SUFFIXES, VIDEO_SUFFIXES
+from videobert_cli.core.video.folders import CAPTION_RANKS
 from videobert_cli.core.video.images import is_image_folder
 
 
@@ -23,7 +24,7 @@ class _Search:
     stems: Collection[str]
     excluded: Collection[str]
     videos: dict[str, str] = field(default_factory=dict)
-    captions: dict[str, tuple[tuple[bool, int], str]] = field(default_factory=dict)
+    captions: dict[str, tuple[tuple[int, bool, int], str]] = field(default_factory=dict)
     found_again: list[str] = field(default_factory=list)
 
 
@@ -61,9 +62,13 @@ def _take(search: _Search, parent: str, name: str) -> None:
         plain = stem if stem in search.stems else stem.removesuffix(".en")
         path = os.path.join(parent, name)  # noqa: PTH118
         if plain in search.stems and not (search.excluded and os.path.realpath(path) in search.excluded):
-            rank = (stem != plain, CAPTION_SUFFIXES.index(suffix))
+            rank = (_tier(suffix), stem != plain, CAPTION_SUFFIXES.index(suffix))
             if plain not in search.captions or rank < search.captions[plain][0]:
                 search.captions[plain] = (rank, path)
+
+
+def _tier(suffix: str) -> int:
+    return next(tier for tier, suffixes in enumerate(CAPTION_RANKS) if suffix in suffixes)
 
 
 def _take_video(search: _Search, stem: str, path: str) -> None:
