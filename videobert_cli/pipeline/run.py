@@ -15,24 +15,18 @@ from videobert_cli.core.features.store.reader import FeatureStore, locate_items
 from videobert_cli.core.sequences.labelled import LabelledWords, labelled_words
 from videobert_cli.core.text.borrowed_models import place_of_model
 from videobert_cli.core.text.language import LanguageFilter
-from videobert_cli.core.text.transcripts import Transcripts, annotated_transcripts, read_transcripts
-from videobert_cli.core.video.datasets.gathering import SENTENCE_COLUMN
-from videobert_cli.core.video.entries import CaptionSource
+from videobert_cli.core.text.transcripts import Transcripts
 from videobert_cli.core.video.manifest import Listing, Split, Text, Video, read_listing
 from videobert_cli.core.words.codebook import Codebook
 from videobert_cli.core.words.table import WordTable
 from videobert_cli.errors import MissingInputError
 from videobert_cli.pipeline.locks import lock_alone
-from videobert_cli.pipeline.punctuation import KeptPunctuation
 from videobert_cli.pipeline.reporter import Reporter
-from videobert_cli.pipeline.speech import speech_of
+from videobert_cli.pipeline.run_text import SentenceSource, punctuated_of, sentence_source, transcripts_of
 from videobert_cli.recipe.load import LoadedRecipe
 from videobert_cli.recipe.schema import Recipe
 from videobert_cli.recipe.snapshot import write_snapshot
 from videobert_cli.runtime import StopRequest, environment
-
-# A corpus may lack the captions of a hundred thousand videos: the first few show what is wrong.
-_NUM_SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,39 +155,19 @@ class Run:
         return self.listing.videos
 
     @property
-    def _items(self) -> list[Video | Text]:
+    def items(self) -> list[Video | Text]:
+        """The videos, and the texts without a video."""
         return [*self.videos, *self.listing.texts]
 
     @cached_property
-    def sentence_source(self) -> Literal["captions", "annotations"]:
-        """Where the text of pretraining comes from: `data.sentences`, `auto` decided by what there is."""
-        chosen = self.recipe.data.sentences
-        if chosen != "auto":
-            return chosen
-        listens = self.recipe.pretrain.text.asr.engine != "none"
-        has_captions = listens or any(item.captions is not None for item in self._items)
-        return "annotations" if not has_captions and self._has_annotated_sentences else "captions"
-
-    @property
-    def _has_annotated_sentences(self) -> bool:
-        return any(SENTENCE_COLUMN in segment.labels for video in self.videos for segment in video.segments)
+    def sentence_source(self) -> SentenceSource:
+        """Where the text of pretraining comes from."""
+        return sentence_source(self)
 
     @cached_property
     def transcripts(self) -> Transcripts:
         """The sentences of all videos and texts: of subtitles and speech, or those that annotators wrote."""
-        if self.sentence_source == "annotations":
-            return annotated_transcripts(self.videos, column=SENTENCE_COLUMN)
-        transcripts = read_transcripts(self._caption_files, options=self.recipe.pretrain.text)
-        problems = list(transcripts.unreadable.values())
-        for problem in problems[:_NUM_SHOWN]:
-            self.reporter.warning(f"no text from {problem}")
-        if len(problems) > _NUM_SHOWN:
-            self.reporter.warning(f"no text from {len(problems) - _NUM_SHOWN:,} more files")
-        others = [f"{key} ({language})" for key, language in transcripts.other_languages.items()]
-        if others:
-            more = f" and {len(others) - _NUM_SHOWN:,} more" if len(others) > _NUM_SHOWN else ""
-            self.reporter.line(f"left out, in other languages: {', '.join(others[:_NUM_SHOWN])}{more}")
-        return transcripts
+        return transcripts_of(self)
 
     @cached_property
     def punctuated(self) -> Transcripts:
@@ -201,20 +175,7 @@ class Run:
 
         What stages compare is `transcripts` and the model: the same of both gives the same here.
         """
-        if self.recipe.pretrain.text.punctuation == "none" or self.sentence_source == "annotations":
-            return self.transcripts
-        restore = KeptPunctuation(self, num_transcripts=len(self._caption_files))
-        transcripts = read_transcripts(
-            self._caption_files, options=self.recipe.pretrain.text, restore=restore
-        )
-        self.reporter.line(f"punctuation restored in {restore.num_restored:,} transcripts")
-        return transcripts
-
-    @property
-    def _caption_files(self) -> dict[str, CaptionSource]:
-        files = {item.id: item.captions for item in self._items if item.captions is not None}
-        spoken = [speech for speech in speech_of(self) if speech.file.is_file()]
-        return files | {speech.video.id: CaptionSource(path=speech.file) for speech in spoken}
+        return punctuated_of(self)
 
     def forget_transcripts(self) -> None:
         """Read the transcripts anew when they are next asked for: there are others now."""
@@ -253,7 +214,7 @@ class Run:
 
     def split_ids(self, split: Split) -> list[str]:
         """Return the ids of the videos and texts of one split."""
-        return [item.id for item in self._items if item.split == split]
+        return [item.id for item in self.items if item.split == split]
 
     def labels_hash(self) -> str:
         """Return a hash of every labelled segment: its video, times, split and labels."""
