@@ -1,6 +1,6 @@
 """The recipe's `quantize:` section."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -29,3 +29,13 @@ class QuantizeOptions(Options):
         description="Project features by PCA to so many components first; null keeps all.",
     )
     whiten: bool = Field(default=False, description="Scale the PCA components to equal variance.")
+    max_memory_bytes: int | None = Field(
+        default=None,
+        ge=1 << 20,
+        description="Memory for training features, the rest is read anew at each pass; null: half of what is free. "
+        "Changes no word.",
+    )
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides the words: how much memory the fit may take does not."""
+        return {name: value for name, value in super().settings().items() if name != "max_memory_bytes"}
