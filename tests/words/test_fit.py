@@ -207,3 +207,23 @@ def test_any_data_fits_a_tree_of_twenty_thousand_leaves(kind, num, dim, seed):
     assert (np.bincount(words, minlength=20_736) == codebook.usage_K).all()
     assert len(set(words.tolist())) <= len(np.unique(array, axis=0))
     assert all(np.isfinite(level.inertia) for level in codebook.statistics)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
+def test_a_gpu_finds_the_tree_of_a_cpu():
+    array = features(num=3000, dim=64)
+    on_cpu = fit(array)
+    on_gpu = fit_codebook(
+        array,
+        options=QuantizeOptions(branching=4, num_levels=3, num_iterations=6),
+        parts=(64,),
+        fingerprint={},
+        seed=0,
+        device=torch.device("cuda"),
+    )
+    assert (on_gpu.usage_K == on_cpu.usage_K).all()
+    assert (on_gpu.assign(array) == on_cpu.assign(array)).all()
+    assert [level.inertia for level in on_gpu.statistics] == pytest.approx(
+        [level.inertia for level in on_cpu.statistics]
+    )

@@ -20,7 +20,9 @@ from videobert_cli.runtime import free_memory_bytes
 
 # Part of the identity of an unfinished fit: raised where the same settings would give another tree.
 _ALGORITHM = 1
-_SHARE_OF_FREE_MEMORY = 2
+# Of what is free, some is left for a shard of the store (256 MB, mapped while it is read) and what comes beside
+# features.
+_RESERVED_BYTES = 384 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,7 @@ def fit_tree(
         state = FitState(projection=projection)
     state = state.on(device)
     keeper.take(state)
-    max_memory_bytes = options.max_memory_bytes or free_memory_bytes(device) // _SHARE_OF_FREE_MEMORY
+    max_memory_bytes = options.max_memory_bytes or _share(free_memory_bytes(device))
     points = TrainingPoints(
         rows, projection=state.projection, device=device, ranks=ranks, max_memory_bytes=max_memory_bytes
     )
@@ -101,6 +103,15 @@ def fit_tree(
         raise
     keeper.discard()
     return state.projection, levels
+
+
+def _share(num_free_bytes: int) -> int:
+    """Return how much of the free memory training features get: half of what is left beyond the reserve.
+
+    >>> _share(16 << 30) / (1 << 30)
+    7.8125
+    """
+    return max(num_free_bytes // 8, (num_free_bytes - _RESERVED_BYTES) // 2)
 
 
 def _hooks(control: FitControl, keeper: FitKeeper) -> FitHooks:

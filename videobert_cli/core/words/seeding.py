@@ -55,13 +55,17 @@ def draw_points(
         values_B = torch.from_numpy(_hashes(points.first_row + start, points.first_row + stop, seed=seed))
         rows = torch.nonzero(values_B.to(points.device) < chances_P[nodes_B]).flatten()
         if len(rows):
-            drawn.append(points.read(start, stop)[rows])
+            rows = rows[torch.argsort(nodes_B[rows], stable=True)]
+            drawn.append(points.read(start, stop).index_select(0, rows))
             nodes.append(nodes_B[rows])
-    empty_D = torch.zeros(0, points.dim, device=points.device)
-    drawn_UD = points.ranks.rows(torch.cat([empty_D, *drawn]))
-    nodes_U = points.ranks.rows(torch.cat([nodes_N[:0].long(), *nodes]))
+    if not drawn:
+        drawn, nodes = [torch.zeros(0, points.dim, device=points.device)], [nodes_N[:0].long()]
+    drawn_UD = points.ranks.rows(drawn[0] if len(drawn) == 1 else torch.cat(drawn))
+    nodes_U = points.ranks.rows(nodes[0] if len(nodes) == 1 else torch.cat(nodes))
+    if bool((nodes_U[1:] >= nodes_U[:-1]).all()):
+        return drawn_UD, nodes_U
     order_U = torch.argsort(nodes_U, stable=True)
-    return drawn_UD[order_U], nodes_U[order_U]
+    return drawn_UD.index_select(0, order_U), nodes_U[order_U]
 
 
 def first_children(
