@@ -155,3 +155,23 @@ def test_large_blocks_are_kept_for_the_next_of_their_size():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     before, after = map(int, done.stdout.split())
     assert after < 100 < before
+
+
+LIMITED = """
+import resource, torch
+from videobert_cli import runtime
+cpu = torch.device("cpu")
+free = runtime.free_memory_bytes(cpu)
+lines = open("/proc/self/status").read().splitlines()
+size = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmSize:"))
+resource.setrlimit(resource.RLIMIT_AS, (size + 100_000_000,) * 2)
+print(free, runtime.free_memory_bytes(cpu))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.system() != "Linux", reason="only Linux tells its free memory")
+def test_free_memory_is_what_ulimit_leaves():
+    done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, check=True)
+    unlimited, limited = map(int, done.stdout.split())
+    assert 0 < limited <= 100_000_000 < unlimited

@@ -3,6 +3,7 @@
 `torch` is imported inside the functions, so that reading a recipe or printing help never loads it.
 """
 
+import contextlib
 import ctypes
 import hashlib
 import importlib.metadata
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     import torch
 
 RECORDED_PACKAGES = ("videobert-cli", "torch", "transformers", "numpy", "av", "scikit-learn", "safetensors")
+# Where Linux tells what memory there is, for the machine, this process and its container; elsewhere 4 GiB are assumed.
+_MEMINFO, _STATUS, _CGROUP = Path("/proc/meminfo"), Path("/proc/self/status"), Path("/sys/fs/cgroup")
+_LEAST_MEMORY_BYTES = 1 << 32
 DEVICE_TYPES = ("cpu", "cuda", "mps")
 # glibc's M_MMAP_MAX: no block is a mapping of its own; M_TRIM_THRESHOLD: the heap does not shrink below 2 GiB of spare.
 _MALLOC_KEEPS = {-4: 0, -1: 2**31 - 1}
@@ -110,6 +114,41 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError, TypeError):
         return False
     return all(mallopt(setting, value) == 1 for setting, value in _MALLOC_KEEPS.items())
+
+
+def free_memory_bytes(device: "torch.device") -> int:
+    """Return how much memory there is for more: the GPU's, else what machine, container and `ulimit -v` leave."""
+    import torch
+
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    found = [_LEAST_MEMORY_BYTES] if not _MEMINFO.is_file() else [_kib_line(_MEMINFO, "MemAvailable:")]
+    limit = _address_space_bytes()
+    if limit is not None and _STATUS.is_file():
+        found.append(max(0, limit - _kib_line(_STATUS, "VmSize:")))
+    maximum, used, statistics = (_CGROUP / f"memory.{name}" for name in ("max", "current", "stat"))
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        # Cached files count as used there, and make room when it is needed.
+        cached = next(
+            int(line.split()[1]) for line in statistics.read_text().splitlines() if line.startswith("file ")
+        )
+        found.append(max(0, int(maximum.read_text()) - int(used.read_text()) + cached))
+    return max(1, min(found))
+
+
+def _kib_line(path: Path, name: str) -> int:
+    lines = (line.split() for line in path.read_text().splitlines())
+    return next(int(line[1]) * 1024 for line in lines if line and line[0] == name)
+
+
+def _address_space_bytes() -> int | None:
+    """Return what `ulimit -v` allows, None for no limit."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def derive_seed(*parts: int | str) -> int:

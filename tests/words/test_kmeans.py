@@ -5,8 +5,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from level_fit import ALL, go_on, level_fit, step
 
-from videobert_cli.core.words.kmeans import fit_node, lloyd_step, repair_empty_children
+from videobert_cli.core.words.codebook import fit_codebook
+from videobert_cli.core.words.options import QuantizeOptions
 from videobert_cli.errors import InputError
 
 
@@ -15,7 +17,15 @@ def points(*rows):
 
 
 def fit(points_ND, num_children=12, seed=0):
-    return fit_node(points_ND, num_children, num_iterations=25, tolerance=1e-4, seed=seed).centroids_KD
+    codebook = fit_codebook(
+        np.asarray(points_ND),
+        options=QuantizeOptions(branching=num_children, num_levels=1),
+        parts=(points_ND.shape[1],),
+        fingerprint={},
+        seed=seed,
+        device=torch.device("cpu"),
+    )
+    return codebook.levels[0].centroids_RD
 
 
 def test_separate_groups_are_found_whatever_the_seed():
@@ -55,36 +65,71 @@ def test_the_seed_decides_and_nothing_else():
     assert not torch.equal(first, fit(points_ND, seed=1))
 
 
-def test_an_empty_child_is_seeded_from_the_farthest_point_of_the_fullest():
+def test_an_empty_child_is_moved_to_the_farthest_point_of_the_fullest():
     points_ND = points([0, 0], [0, 1], [0, 9], [50, 0], [50, 1])
-    step = lloyd_step(points_ND, points([0, 0], [50, 0], [900, 900]))
-    assert step.counts_K.tolist() == [3, 2, 0]
-    repaired = repair_empty_children(points_ND, step)
-    assert repaired[2].tolist() == [0, 9]
-    assert torch.equal(repaired[:2], step.centroids_KD[:2])
+    of_node = level_fit(points_ND, points([0, 0], [50, 0], [900, 900]))
+    assert step(of_node).is_lacking_P.tolist() == [True]
+    assert of_node.counts().tolist() == [3, 2, 0]
+    # The pass that finds the child without points asks the next one for the farthest.
+    moved = step(of_node)
+    assert torch.isinf(moved.moves_P).all()
+    assert of_node.branches.centroids_RD[2].tolist() == [0, 9]
+    step(of_node)
+    assert of_node.counts().tolist() == [2, 2, 1]
+    assert not step(of_node).is_lacking_P.any()
 
 
 def test_a_sibling_whose_points_are_alike_is_not_halved():
     points_ND = points([0, 0], [0, 0], [0, 0], [50, 0], [50, 4])
-    step = lloyd_step(points_ND, points([0, 0], [50, 0], [900, 900]))
-    assert repair_empty_children(points_ND, step)[2].tolist() in ([50, 0], [50, 4])
-    alike = points([1, 1], [1, 1])
-    step = lloyd_step(alike, points([1, 1], [900, 900]))
-    assert repair_empty_children(alike, step)[1].tolist() == [900, 900]
+    of_node = level_fit(points_ND, points([0, 0], [50, 0], [900, 900]))
+    for _ in range(2):
+        step(of_node)
+    assert of_node.branches.centroids_RD[2].tolist() in ([50, 0], [50, 4])
+    alike = level_fit(points([1, 1], [1, 1]), points([1, 1], [900, 900]))
+    assert step(alike).is_lacking_P.all()
+    # Nothing can be done, and the node does not wait for it.
+    assert not step(alike).is_lacking_P.any()
+    assert alike.branches.centroids_RD[1].tolist() == [900, 900]
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 60), st.integers(1, 5), st.integers(2, 8), st.integers(0, 2**32))
 def test_a_step_never_costs_more_than_the_one_before(num_points, dim, num_children, seed):
     rng = np.random.default_rng(seed)
-    points_ND = torch.from_numpy(rng.integers(-3, 4, size=(num_points, dim)).astype(np.float32))
-    centroids_KD = torch.from_numpy(rng.normal(size=(num_children, dim)).astype(np.float32))
-    step = lloyd_step(points_ND, centroids_KD)
-    assert step.counts_K.sum() == num_points
-    assert lloyd_step(points_ND, step.centroids_KD).inertia <= step.inertia + 1e-3
+    points_ND = rng.integers(-3, 4, size=(num_points, dim)).astype(np.float32)
+    of_node = level_fit(points_ND, rng.normal(size=(num_children, dim)))
+    of_node.sweep(ALL, should_stop=go_on)
+    before = float(of_node.inertias().sum())
+    step(of_node)
+    of_node.sweep(ALL, should_stop=go_on)
+    assert int(of_node.counts().sum()) == num_points
+    assert float(of_node.inertias().sum()) <= before + 1e-3
 
 
-@pytest.mark.parametrize("value", [1e20, float("inf"), float("nan")])
-def test_points_whose_distances_are_no_numbers_are_refused(value):
-    with pytest.raises(InputError, match="their squares are no float32 numbers"):
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 200), st.integers(1, 9), st.integers(2, 9), st.integers(0, 2**32))
+def test_sums_and_inertia_are_those_of_a_plain_loop_however_often_points_move(num, dim, num_children, seed):
+    rng = np.random.default_rng(seed)
+    points_ND = rng.normal(size=(num, dim)).astype(np.float16).astype(np.float32)
+    of_node = level_fit(points_ND, rng.normal(size=(num_children, dim)))
+    for _ in range(4):
+        step(of_node)
+    changed = of_node.sweep(ALL, should_stop=go_on)
+    children, centroids = of_node.children_N.numpy(), of_node.branches.centroids_RD.double().numpy()
+    expected = ((points_ND.astype(np.float64)[:, None] - centroids) ** 2).sum(axis=2)
+    assert np.allclose(expected[np.arange(num), children], expected.min(axis=1))
+    assert float(of_node.inertias().sum()) == pytest.approx(expected.min(axis=1).sum(), rel=1e-4, abs=1e-4)
+    assert of_node.counts().tolist() == np.bincount(children, minlength=num_children).tolist()
+    of_node.move(changed)
+    for child in np.unique(children[changed[torch.from_numpy(children).long()].numpy()]):
+        mean = points_ND[children == child].astype(np.float64).mean(axis=0)
+        np.testing.assert_allclose(of_node.branches.centroids_RD[child].numpy(), mean, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(1e20, "squares are no float32 numbers"), (float("inf"), "not finite"), (float("nan"), "not finite")],
+)
+def test_points_whose_distances_are_no_numbers_are_refused(value, message):
+    with pytest.raises(InputError, match=message):
         fit(points([value, 0], [-1, 1], [0, 2]), 2)

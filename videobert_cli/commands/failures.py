@@ -72,7 +72,8 @@ def describe(error: BaseException, *, command: str, commands: Sequence[str]) -> 
             exit_code=CODE_RESOURCE,
             what="memory ran out",
             at=command,
-            fix="use smaller batches (--set pretrain.loop.batch_num_sequences=N, extract.batch_num_clips=N) "
+            fix="use smaller batches (--set pretrain.loop.batch_num_sequences=N, extract.batch_num_clips=N), "
+            "let quantize keep less (quantize.max_memory_bytes=N) "
             "or a larger machine",
         )
     if isinstance(error, OSError) and error.errno in _DISK_IS_FULL | _PATH_IS_UNUSABLE:

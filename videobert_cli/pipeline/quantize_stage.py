@@ -5,18 +5,18 @@ from typing import Any
 
 from videobert_cli.artifacts import hash_json
 from videobert_cli.core.words.quantize import quantize_features
+from videobert_cli.core.words.ranks import connected_ranks
 from videobert_cli.pipeline.gallery import is_look_due, look
 from videobert_cli.pipeline.kept_words import take_words, words_inputs
 from videobert_cli.pipeline.leaks import check_words
+from videobert_cli.pipeline.quantize_fit import call_for_help, fit_control, training_ids
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
 
 
-def _ids(run: Run, *, train_only: bool) -> list[str]:
+def _ids(run: Run) -> list[str]:
     known = set(run.store.ids())
-    return [
-        video.id for video in run.videos if video.id in known and (video.split == "train" or not train_only)
-    ]
+    return [video.id for video in run.videos if video.id in known]
 
 
 def _settings(run: Run) -> dict[str, Any]:
@@ -29,8 +29,8 @@ def _inputs(run: Run) -> dict[str, str]:
     if run.recipe.extract.keeps_words:
         return words_inputs(run)
     return {
-        "features": run.store.content_hash(_ids(run, train_only=False)),
-        "train_videos": hash_json(_ids(run, train_only=True)),
+        "features": run.store.content_hash(_ids(run)),
+        "train_videos": hash_json(training_ids(run)),
     }
 
 
@@ -38,20 +38,18 @@ def _execute(run: Run) -> StageReport:
     if run.recipe.extract.keeps_words:
         return take_words(run)
 
-    def on_progress(done: int, total: int) -> None:
-        run.stop.raise_if_requested("nothing of this stage; it starts anew and gives the same words")
-        run.reporter.progress("quantize", done=done, total=total, detail="levels")
-
+    ranks = connected_ranks()
+    call_for_help(ranks)
     report = quantize_features(
         run.store,
-        train_ids=_ids(run, train_only=True),
-        all_ids=_ids(run, train_only=False),
+        train_ids=training_ids(run),
+        all_ids=_ids(run),
         options=run.recipe.quantize,
         directory_codebook=run.paths.codebook,
         directory_words=run.paths.words,
         seed=run.recipe.seed,
         device=run.device,
-        on_progress=on_progress,
+        control=fit_control(run, ranks=ranks),
     )
     return StageReport(
         summary=(

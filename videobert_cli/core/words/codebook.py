@@ -1,7 +1,7 @@
 """The codebook: projection, tree of centroids and their fingerprint; fitted once, it names every clip's visual word."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +15,11 @@ from safetensors.torch import save as save_tensors
 
 from videobert_cli import artifacts
 from videobert_cli.core.words.codebook_checks import checked_level, checked_projection
-from videobert_cli.core.words.hierarchy import NodeSettings, fit_levels
+from videobert_cli.core.words.fit import FitControl, fit_tree
 from videobert_cli.core.words.options import QuantizeOptions
-from videobert_cli.core.words.projection import Projection, fit_projection
-from videobert_cli.core.words.tree import Level, Step, descent, filled_centroids, perplexity, take_step
+from videobert_cli.core.words.projection import Projection
+from videobert_cli.core.words.rows import ArrayRows, TrainingRows
+from videobert_cli.core.words.tree import Level, Step, descend, descent, filled_centroids, perplexity
 from videobert_cli.errors import ArtifactError, InputError, UsageError
 
 # Shapes: N training features, T clips, D feature, D' projected feature, M nodes of a level, K leaves.
@@ -119,9 +120,7 @@ class Codebook:
         for start in range(0, max(1, len(features_TD)), _BLOCK_NUM_ROWS):
             block_ND = self.projection.apply(features_TD[start : start + _BLOCK_NUM_ROWS], device=self.device)
             require_finite(block_ND)
-            rows_N = torch.zeros(len(block_ND), dtype=torch.int64, device=self.device)
-            for step in self._descent:
-                rows_N = take_step(block_ND, rows_N, step=step)
+            rows_N = descend(block_ND, steps=self._descent)
             words_T[start : start + _BLOCK_NUM_ROWS] = self._descent[-1].nodes_R[rows_N].cpu().numpy()
         return words_T
 
@@ -183,6 +182,8 @@ class Codebook:
         tensors = {"mean": self.projection.mean_D, "scale": self.projection.scale_D}
         if self.projection.components_KD is not None:
             tensors["components"] = self.projection.components_KD
+        if self.projection.grid_K is not None:
+            tensors["grid"] = self.projection.grid_K
         for number, level in enumerate(self.levels):
             tensors[f"usage.{number}"] = level.counts_M
             tensors[f"centroids.{number}"] = level.centroids_RD
@@ -234,46 +235,31 @@ class Codebook:
 
 
 def fit_codebook(
-    features_ND: np.ndarray,
+    features: np.ndarray | TrainingRows,
     *,
     options: QuantizeOptions,
     parts: tuple[int, ...],
     fingerprint: Mapping[str, Any],
     seed: int,
     device: torch.device,
-    on_level: Callable[[int], None] = lambda _num_done: None,
+    control: FitControl | None = None,
 ) -> Codebook:
     """Return the codebook fitted on training features (N, D), float16 or float32; the order of the rows matters.
 
     Any number of features from 1 up will do: nodes with fewer distinct points than `branching` get dead
-    children.
+    children. What `control` says (memory, ranks, where an unfinished fit is kept) changes no bit of the result.
 
     Raises:
         InputError: There are no features, or some are not finite.
         UsageError: The tree would have more leaves than any model can embed.
+        InterruptedRunError: `control` asked for a stop; what was done is kept.
     """
-    _check_fit(features_ND, options=options, parts=parts)
+    rows = ArrayRows(features) if isinstance(features, np.ndarray) else features
+    _check_fit(rows, options=options, parts=parts)
     # The k-means and its tie-breaks need float64, which Apple's GPUs do not have.
     device = torch.device("cpu") if device.type == "mps" else device
-    projection = fit_projection(
-        features_ND,
-        parts=parts,
-        standardize_parts=options.scaling == "standardize_parts",
-        num_components=options.num_components,
-        whiten=options.whiten,
-        seed=seed,
-        device=device,
-    )
-    levels = fit_levels(
-        projection.apply(features_ND, device=device),
-        num_levels=options.num_levels,
-        settings=NodeSettings(
-            branching=options.branching,
-            num_iterations=options.num_iterations,
-            tolerance=options.tolerance,
-            seed=seed,
-        ),
-        on_level=on_level,
+    projection, levels = fit_tree(
+        rows, options=options, parts=parts, seed=seed, device=device, control=control or FitControl()
     )
     return Codebook(
         branching=options.branching,
@@ -297,7 +283,7 @@ def require_finite(features_ND: torch.Tensor) -> None:
 # --- details --------------------------------------------------------------------------------------------
 
 
-def _check_fit(features_ND: np.ndarray, *, options: QuantizeOptions, parts: tuple[int, ...]) -> None:
+def _check_fit(rows: TrainingRows, *, options: QuantizeOptions, parts: tuple[int, ...]) -> None:
     num_words = options.branching**options.num_levels
     if num_words > MAX_NUM_WORDS:
         raise UsageError(
@@ -306,14 +292,12 @@ def _check_fit(features_ND: np.ndarray, *, options: QuantizeOptions, parts: tupl
             at="quantize.branching, quantize.num_levels",
             fix="use the paper's --set quantize.branching=12 --set quantize.num_levels=4",
         )
-    if len(features_ND) == 0:
+    if rows.num_rows == 0:
         raise InputError(
             "there is not one feature to fit the codebook on",
             at="the videos of the train split",
             fix="see quarantine.jsonl in the feature store; give data.videos at least one readable training video, or "
             "set data.validation_fraction and data.test_fraction to 0",
         )
-    if sum(parts) != features_ND.shape[1]:
-        raise InputError(f"the parts {parts} of a feature do not add up to its size {features_ND.shape[1]}")
-    for start in range(0, len(features_ND), _BLOCK_NUM_ROWS):
-        require_finite(torch.from_numpy(features_ND[start : start + _BLOCK_NUM_ROWS]))
+    if sum(parts) != rows.dim:
+        raise InputError(f"the parts {parts} of a feature do not add up to its size {rows.dim}")

@@ -18,15 +18,22 @@ def checked_projection(tensors: Mapping[str, torch.Tensor], *, dim: int, project
         KeyError: A tensor is missing.
     """
     mean_D, scale_D, components_KD = tensors["mean"], tensors["scale"], tensors.get("components")
+    grid_K = tensors.get("grid")
     expected: list[tuple[torch.Tensor, tuple[int, ...]]] = [(mean_D, (dim,)), (scale_D, (dim,))]
     if components_KD is not None:
         expected.append((components_KD, (projected_dim, dim)))
     elif dim != projected_dim:
         raise ValueError(f"no projection from {dim} to {projected_dim} dimensions")
+    if grid_K is not None:
+        expected.append((grid_K, (projected_dim,)))
+        if not bool((grid_K > 0).all()) or not torch.equal(
+            grid_K.frexp().mantissa, torch.full_like(grid_K, 0.5)
+        ):
+            raise ValueError("steps of the grid that are no powers of two")
     for tensor, shape in expected:
         if tensor.shape != shape or tensor.dtype != torch.float64 or not tensor.isfinite().all():
             raise ValueError(f"projection of shape {tuple(tensor.shape)} where {shape} is due")
-    return Projection(mean_D=mean_D, scale_D=scale_D, components_KD=components_KD)
+    return Projection(mean_D=mean_D, scale_D=scale_D, components_KD=components_KD, grid_K=grid_K)
 
 
 def checked_level(

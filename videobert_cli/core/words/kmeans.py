@@ -1,196 +1,176 @@
-"""K-means for one node of the codebook: k-means++ start, Lloyd's iterations, repair of empty children.
+"""Lloyd's iterations of all nodes of a level together: each pass over the points serves every node that still moves.
 
-One code for CPU and GPU. On a CPU the result depends on the points and the seed only: sums are matrix
-products (no atomics), and random numbers come from a counter-based generator of our own.
+One code for CPU and GPU. Points lie on a grid (`projection`), so sums of them are exact, whatever their order: an
+iteration only moves the points that change their child from one sum to another, and blocks, threads and ranks do not
+show in the result.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
+import torch.nn.functional as F
 
-from videobert_cli.errors import InputError
+from videobert_cli.core.words.branches import Branches
+from videobert_cli.core.words.points import TrainingPoints
+from videobert_cli.core.words.projection import EXACT_NUM_POINTS
+from videobert_cli.core.words.repair import Farthest, repaired_children
 
-# Shapes: N points of one node, K its children, D feature, C candidates of one k-means++ draw.
+# Shapes: N points of this process, B points of a block, D feature, P nodes of the level above in use, R their children,
+# U children that are looked at, S sums of a few points, K children of the one node there is.
 
-# k-means++ looks at so many points at most: the start of a node with millions costs as little as that of one
-# with these.
-MAX_SEEDING_POINTS = 65_536
-# Points nearer to each other than this share of their squared lengths are one point to float32.
-_SAME_POINT = 1e-6
-
-
-@dataclass(frozen=True, kw_only=True)
-class LloydStep:
-    """One iteration: children of the points by the OLD centroids, new centroids, and what the old ones cost.
-
-    `assignment_N` int64; `counts_K` int64, points of each child; `inertia` the sum of squared distances to
-    the old centroids; a child without points keeps its centroid.
-    """
-
-    assignment_N: torch.Tensor
-    centroids_KD: torch.Tensor
-    counts_K: torch.Tensor
-    inertia: float
+_SUM_ELEMENTS = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True)
-class NodeCentroids:
-    """The centroids (K', D) of one node; K' < K where the node has fewer distinct points than children wanted."""
+class Move:
+    """What an iteration did to each node: how far its children moved at most, whether some of them have no point."""
 
-    centroids_KD: torch.Tensor
-    num_iterations: int
-
-
-def lloyd_step(points_ND: torch.Tensor, centroids_KD: torch.Tensor) -> LloydStep:
-    """Return one Lloyd iteration from the given centroids, in float32."""
-    return _lloyd_step(points_ND, centroids_KD, _squared_lengths(points_ND))
+    moves_P: torch.Tensor
+    is_lacking_P: torch.Tensor
 
 
-def fit_node(
-    points_ND: torch.Tensor, num_children: int, *, num_iterations: int, tolerance: float, seed: int
-) -> NodeCentroids:
-    """Return the centroids of a node's children.
+class LevelFit:
+    """The children of a level's nodes and which points they have.
 
-    Stops when no point changes child, or when no centroid moves farther than `tolerance` times the root mean
-    square distance of the points from their mean. The points are centred first: float32 then spends its
-    digits on what distinguishes them.
-
-    Raises:
-        InputError: A squared length is no float32 number: distances would all be the same.
+    Args:
+        points: The points.
+        nodes_N: The node of each point, a row of the level above.
+        branches: The children; they are moved.
     """
-    mean_D = points_ND.mean(dim=0)
-    centred_ND = points_ND - mean_D
-    lengths_N = _squared_lengths(centred_ND)
-    if not bool(torch.isfinite(lengths_N).all()):
-        raise InputError(
-            "features are so large, or not numbers, that their squares are no float32 numbers",
-            at="quantize",
-            fix="make the features again, or scale them before they are imported",
+
+    def __init__(self, points: TrainingPoints, *, nodes_N: torch.Tensor, branches: Branches) -> None:
+        self.branches = branches
+        self._points = points
+        self._nodes_N = nodes_N
+        num_children, dim = branches.centroids_RD.shape
+        device = points.device
+        self.children_N = torch.full((points.num,), -1, dtype=torch.int32, device=device)
+        self._sums_RD = torch.zeros(num_children, dim, dtype=torch.float64, device=device)
+        self._squares_R = torch.zeros(num_children, dtype=torch.float64, device=device)
+        self._counts_R = torch.zeros(num_children, dtype=torch.int64, device=device)
+        self.farthest = Farthest(branches)
+
+    def counts(self) -> torch.Tensor:
+        """Return how many points of all processes each child has (R,), int64."""
+        return self._points.ranks.sum(self._counts_R.clone())
+
+    def inertias(self) -> torch.Tensor:
+        """Return the sum of squared distances of each child's points to its centroid (R,), float64."""
+        ranks, counts_R = self._points.ranks, self.counts()
+        squares_R = ranks.sum(self._squares_R.clone())
+        rows = torch.arange(len(counts_R), device=counts_R.device)
+        for rows_U, sums_UD in self._sums(rows):
+            centroids_UD = self.branches.centroids_RD[rows_U].double()
+            of_centroids_UD = counts_R[rows_U, None] * centroids_UD - 2 * sums_UD
+            squares_R[rows_U] += torch.linalg.vecdot(centroids_UD, of_centroids_UD)
+        return squares_R.clamp_(min=0)
+
+    def sweep(self, is_active_P: torch.Tensor, *, should_stop: Callable[[], None]) -> torch.Tensor:
+        """Give the points of the active nodes to their nearest children; return whether each child's points changed
+        (R,).
+
+        Points of nodes that are not active keep the child they have; blocks without others are not even read.
+        """
+        is_changed_R = torch.zeros(len(self._counts_R), dtype=torch.bool, device=self._points.device)
+        is_all = bool(is_active_P.all())
+        self.farthest.clear()
+        for start, stop in self._points.blocks:
+            should_stop()
+            nodes_B = self._nodes_N[start:stop].long()
+            picked_U = None if is_all else torch.nonzero(is_active_P[nodes_B]).flatten()
+            if picked_U is not None and len(picked_U) == 0:
+                continue
+            self._take_block(start, stop, nodes_B=nodes_B, picked_U=picked_U, is_changed_R=is_changed_R)
+        return self._points.ranks.largest(is_changed_R.byte()).bool()
+
+    def move(self, is_changed_R: torch.Tensor) -> Move:
+        """Put each child whose points changed into their middle, and children without points where they are of use."""
+        branches, counts_R = self.branches, self.counts()
+        moves_R = torch.zeros(len(counts_R), dtype=torch.float64, device=counts_R.device)
+        rows = torch.nonzero(is_changed_R & (counts_R > 0)).flatten()
+        for rows_U, sums_UD in self._sums(rows):
+            means_UD = (sums_UD / counts_R[rows_U, None]).float()
+            before_UD = branches.centroids_RD[rows_U]
+            moves_R[rows_U] = torch.linalg.vector_norm((means_UD - before_UD).double(), dim=1)
+            branches.move(rows_U, centroids_UD=means_UD)
+        found = self.farthest.of_all(self._points.ranks)
+        repairs = repaired_children(counts_R.cpu(), parents_R=branches.parent_R.cpu(), farthest=found)
+        for row, point_D in repairs.items():
+            row_U = torch.tensor([row], device=counts_R.device)
+            branches.move(row_U, centroids_UD=torch.from_numpy(point_D).to(counts_R.device)[None])
+            moves_R[row] = torch.inf
+        moves_P = torch.zeros(len(branches.parents_PD), dtype=torch.float64, device=counts_R.device)
+        moves_P.scatter_reduce_(0, branches.parent_R, moves_R, "amax")
+        is_lacking_P = torch.zeros_like(moves_P, dtype=torch.bool)
+        is_lacking_P[branches.parent_R[counts_R == 0]] = True
+        # Their farthest points are noted by the next pass. A node that had them noted and found none of use has done
+        # what can be done.
+        is_tried_P = self.farthest.is_wanted_P
+        was_repaired_P = torch.isinf(moves_P)
+        is_lacking_P &= ~is_tried_P | was_repaired_P
+        self.farthest.want(is_lacking_P & ~was_repaired_P)
+        return Move(moves_P=moves_P, is_lacking_P=is_lacking_P)
+
+    # --- details ----------------------------------------------------------------------------------------------------
+
+    def _sums(self, rows: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield children and their sums over all processes, a cache's worth at a time."""
+        for rows_U in torch.split(rows, max(1, _SUM_ELEMENTS // self._sums_RD.shape[1])):
+            yield rows_U, self._points.ranks.sum(self._sums_RD[rows_U])
+
+    def _take_block(
+        self,
+        start: int,
+        stop: int,
+        *,
+        nodes_B: torch.Tensor,
+        picked_U: torch.Tensor | None,
+        is_changed_R: torch.Tensor,
+    ) -> None:
+        points_BD = self._points.read(start, stop)
+        squares_B = self._points.squares_N[start:stop]
+        nodes_U = nodes_B if picked_U is None else nodes_B[picked_U]
+        reached_U = self.branches.nearest(
+            points_BD, nodes_U, lengths_N=squares_B.sqrt().float(), picked_M=picked_U
         )
-    centroids_KD = _start(centred_ND, num_children, lengths_N=lengths_N, seed=seed)
-    num_done = 0
-    if len(centroids_KD) == num_children < len(points_ND):
-        allowed_move = tolerance * float(lengths_N.double().mean().sqrt())
-        centroids_KD, num_done = _iterate(
-            centred_ND,
-            centroids_KD,
-            lengths_N=lengths_N,
-            num_iterations=num_iterations,
-            allowed_move=allowed_move,
-        )
-    return NodeCentroids(centroids_KD=centroids_KD + mean_D, num_iterations=num_done)
+        children_B = self.children_N[start:stop]
+        before_U = (children_B if picked_U is None else children_B[picked_U]).long()
+        rows_B = torch.arange(stop - start, device=points_BD.device) if picked_U is None else picked_U
+        is_other_U = before_U != reached_U
+        changed = rows_B[is_other_U]
+        self._add(points_BD, changed, children=reached_U[is_other_U], squares_B=squares_B, sign=1)
+        had_one_U = is_other_U & (before_U >= 0)
+        self._add(points_BD, rows_B[had_one_U], children=before_U[had_one_U], squares_B=squares_B, sign=-1)
+        children_B[changed] = reached_U[is_other_U].int()
+        is_changed_R[reached_U[is_other_U]] = True
+        is_changed_R[before_U[had_one_U]] = True
+        first = self._points.first_row + start
+        self.farthest.note(points_BD, rows_B, children=reached_U, nodes=nodes_U, first_row=first)
 
-
-def repair_empty_children(points_ND: torch.Tensor, step: LloydStep) -> torch.Tensor:
-    """Return the step's new centroids, each empty child moved to a point of the fullest sibling.
-
-    The point is the one farthest from that sibling's centroid: a dead branch at level 1 would waste
-    1/branching of the vocabulary for good, and halving the fullest child loses least. A sibling whose points
-    are all alike cannot be halved; the next fullest is taken, and with none left the child stays where it
-    was.
-    """
-    centroids_KD = step.centroids_KD.clone()
-    counts_K = step.counts_K.clone()
-    taken_N = torch.zeros(len(points_ND), dtype=torch.bool, device=points_ND.device)
-    for child in torch.nonzero(step.counts_K == 0).flatten().tolist():
-        for sibling in torch.argsort(counts_K, descending=True, stable=True).tolist():
-            if counts_K[sibling] < 2:
-                break
-            members = torch.nonzero((step.assignment_N == sibling) & ~taken_N).flatten()
-            distances = _squared_lengths(points_ND[members] - step.centroids_KD[sibling])
-            farthest = int(distances.argmax())
-            if distances[farthest] > 0:
-                centroids_KD[child] = points_ND[members[farthest]]
-                taken_N[members[farthest]] = True
-                # The halves are equal as far as one can know before the next assignment.
-                counts_K[child] = counts_K[sibling] // 2
-                counts_K[sibling] -= counts_K[child]
-                break
-    return centroids_KD
-
-
-# --- details --------------------------------------------------------------------------------------------
-
-
-def _iterate(
-    points_ND: torch.Tensor,
-    centroids_KD: torch.Tensor,
-    *,
-    lengths_N: torch.Tensor,
-    num_iterations: int,
-    allowed_move: float,
-) -> tuple[torch.Tensor, int]:
-    previous_N: torch.Tensor | None = None
-    for done in range(1, num_iterations + 1):
-        step = _lloyd_step(points_ND, centroids_KD, lengths_N)
-        has_empty = bool((step.counts_K == 0).any())
-        new_KD = repair_empty_children(points_ND, step) if has_empty else step.centroids_KD
-        move = float((new_KD - centroids_KD).square().sum(dim=1).max().sqrt())
-        is_settled = previous_N is not None and bool(torch.equal(previous_N, step.assignment_N))
-        centroids_KD, previous_N = new_KD, step.assignment_N
-        if not has_empty and (is_settled or move <= allowed_move):
-            return centroids_KD, done
-    return centroids_KD, num_iterations
-
-
-def _lloyd_step(points_ND: torch.Tensor, centroids_KD: torch.Tensor, lengths_N: torch.Tensor) -> LloydStep:
-    scores_NK = torch.addmm(_squared_lengths(centroids_KD), points_ND, centroids_KD.T, alpha=-2)
-    best_N, assignment_N = scores_NK.min(dim=1)
-    # A product with the one-hot matrix sums in a fixed order; index_add would race on a GPU and crawl on a
-    # CPU.
-    one_hot_NK = torch.zeros_like(scores_NK).scatter_(1, assignment_N[:, None], 1.0)
-    sums_KD = one_hot_NK.T @ points_ND
-    counts_K = torch.bincount(assignment_N, minlength=len(centroids_KD))
-    means_KD = sums_KD / counts_K.clamp(min=1)[:, None]
-    return LloydStep(
-        assignment_N=assignment_N,
-        centroids_KD=torch.where(counts_K[:, None] > 0, means_KD, centroids_KD),
-        counts_K=counts_K,
-        inertia=float((best_N.double() + lengths_N.double()).clamp(min=0).sum()),
-    )
-
-
-def _start(points_ND: torch.Tensor, num_children: int, *, lengths_N: torch.Tensor, seed: int) -> torch.Tensor:
-    """Return greedy k-means++ centroids (Arthur and Vassilvitskii 2007): the best of a few candidates at each draw.
-
-    Fewer than `num_children` come back where the points are fewer or alike.
-    """
-    generator = np.random.Generator(np.random.Philox(seed))
-    if len(points_ND) > MAX_SEEDING_POINTS:
-        sample = np.sort(generator.choice(len(points_ND), size=MAX_SEEDING_POINTS, replace=False))
-        index = torch.from_numpy(sample).to(points_ND.device)
-        points_ND, lengths_N = points_ND[index], lengths_N[index]
-    num_candidates = 2 + int(np.log(num_children))
-    chosen = [int(generator.integers(len(points_ND)))]
-    nearest_N = _distances(points_ND, chosen, lengths_N=lengths_N)[0]
-    while len(chosen) < num_children:
-        cumulative_N = nearest_N.double().cumsum(0)
-        total = float(cumulative_N[-1])
-        if total <= 0:
-            break
-        draws_C = torch.from_numpy(generator.random(num_candidates) * total).to(cumulative_N)
-        # right=True: a draw at the very edge falls on the next point, never on one of weight 0.
-        candidates = (
-            torch.searchsorted(cumulative_N, draws_C, right=True).clamp(max=len(points_ND) - 1).tolist()
-        )
-        distances_CN = _distances(points_ND, candidates, lengths_N=lengths_N)
-        after_CN = torch.minimum(distances_CN, nearest_N)
-        best = int(after_CN.double().sum(dim=1).argmin())
-        if nearest_N[candidates[best]] > 0:
-            chosen.append(candidates[best])
-            nearest_N = after_CN[best]
-    return points_ND[torch.tensor(chosen, device=points_ND.device)]
-
-
-def _distances(points_ND: torch.Tensor, candidates: list[int], *, lengths_N: torch.Tensor) -> torch.Tensor:
-    """Return squared distances (C, N) to some of the points, exactly 0 where float32 cannot tell the two apart."""
-    index = torch.tensor(candidates, device=points_ND.device)
-    sums_CN = lengths_N[index, None] + lengths_N
-    distances_CN = sums_CN - 2 * (points_ND[index] @ points_ND.T)
-    return torch.where(distances_CN > _SAME_POINT * sums_CN, distances_CN, 0.0)
-
-
-def _squared_lengths(points_ND: torch.Tensor) -> torch.Tensor:
-    lengths_N: torch.Tensor = torch.linalg.vecdot(points_ND, points_ND)
-    return lengths_N
+    def _add(
+        self,
+        points_BD: torch.Tensor,
+        rows: torch.Tensor,
+        *,
+        children: torch.Tensor,
+        squares_B: torch.Tensor,
+        sign: int,
+    ) -> None:
+        """Add some of the points to the sums of their children, or take them away; every step is exact."""
+        if len(rows) == 0:
+            return
+        self._counts_R.index_add_(0, children, torch.full_like(children, sign))
+        self._squares_R.index_add_(0, children, squares_B[rows], alpha=sign)
+        order = torch.argsort(children, stable=True)
+        rows, children = rows[order], children[order]
+        _, runs = torch.unique_consecutive(children, return_counts=True)
+        position = torch.arange(len(rows), device=rows.device)
+        in_run = position - torch.repeat_interleave(runs.cumsum(0) - runs, runs)
+        starts_S = torch.nonzero(in_run % EXACT_NUM_POINTS == 0).flatten()
+        block = max(1, _SUM_ELEMENTS // points_BD.shape[1])
+        ends_S = torch.cat([starts_S[1:], starts_S.new_tensor([len(rows)])])
+        for part_S in torch.split(torch.arange(len(starts_S), device=rows.device), block):
+            first, last = int(starts_S[part_S[0]]), int(ends_S[part_S[-1]])
+            sums_SD = F.embedding_bag(rows[first:last], points_BD, starts_S[part_S] - first, mode="sum")
+            self._sums_RD.index_add_(0, children[starts_S[part_S]], sums_SD.double(), alpha=sign)

@@ -52,6 +52,14 @@ class QuantizeOptions(Options):
         default=GalleryOptions(), description="The page on which the words are seen."
     )
 
+    max_memory_bytes: int | None = Field(
+        default=None,
+        ge=1 << 20,
+        description="Memory for training features, the rest is read anew at each pass; null: half of what is free. "
+        "Changes no word.",
+    )
+
     def settings(self) -> dict[str, Any]:
-        """Return the section without the gallery: what changes the words."""
-        return {key: value for key, value in super().settings().items() if key != "gallery"}
+        """Return what decides the words: neither how they are shown nor how much memory the fit may take."""
+        left_out = {"gallery", "max_memory_bytes"}
+        return {name: value for name, value in super().settings().items() if name not in left_out}

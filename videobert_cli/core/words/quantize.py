@@ -1,17 +1,19 @@
 """The quantize stage's one function: features in, codebook and words out, both written as artifacts."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 
 from videobert_cli.artifacts import hash_json
 from videobert_cli.core.words.codebook import Codebook, LevelStatistics, fit_codebook
+from videobert_cli.core.words.fit import FitControl
 from videobert_cli.core.words.options import QuantizeOptions
+from videobert_cli.core.words.rows import FeatureSource, StoredVideo, StoreRows
 from videobert_cli.core.words.table import WordTable
 from videobert_cli.core.words.tree import perplexity
 from videobert_cli.errors import CodebookMismatchError, InputError
@@ -21,42 +23,6 @@ from videobert_cli.errors import CodebookMismatchError, InputError
 # Videos are assigned together up to so many clips: the deep levels of the tree then get products worth
 # starting.
 _BLOCK_NUM_CLIPS = 16_384
-
-
-class VideoFeatures(Protocol):
-    """One video's features (T, D) and when its clips start (T,), in seconds from the first frame."""
-
-    @property
-    def features_TD(self) -> np.ndarray:  # noqa: N802 - a shape suffix
-        """Float16 or float32."""
-        ...
-
-    @property
-    def clip_start_seconds_T(self) -> np.ndarray:  # noqa: N802 - a shape suffix
-        """Ascending."""
-        ...
-
-
-class FeatureSource(Protocol):
-    """What quantize needs of a feature store."""
-
-    @property
-    def dim(self) -> int:
-        """Size of a feature."""
-        ...
-
-    @property
-    def fingerprint(self) -> dict[str, Any]:
-        """What the features were made with; it must hold the rate and the geometry of the clips."""
-        ...
-
-    def read(self, item_id: str, /) -> VideoFeatures:
-        """Return one video's features."""
-        ...
-
-    def content_hash(self, ids: Iterable[str], /) -> str:
-        """Return a hash of the named videos' features."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +51,12 @@ def quantize_features(
     directory_words: Path,
     seed: int,
     device: torch.device,
-    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    control: FitControl | None = None,
 ) -> QuantizeReport:
     """Fit the codebook on the training videos, give every video its words, and write both artifacts.
 
-    The order of the ids is of no account: they are sorted, so equal features give equal bytes. All training
-    features are held in memory, as float16 and once more as the float32 that the tree is fitted on.
+    The order of the ids is of no account: they are sorted, so equal features give equal bytes. Training features that
+    memory does not hold are read from the store again at each pass; the words are the same.
 
     Args:
         store: The features.
@@ -101,21 +67,15 @@ def quantize_features(
         directory_words: Where the words go; what is there is replaced.
         seed: Seed of the k-means++ starts.
         device: Where the distances are computed.
-        on_progress: Called with levels done and levels in all.
+        control: Where an unfinished fit is kept, who fits beside this process, who is told.
 
     Raises:
         InputError: No training features, or features that are not finite.
+        InterruptedRunError: A stop was asked for.
     """
     started = time.monotonic()
-    training_ND = _training_features(store, sorted(set(train_ids)))
-    codebook = fit_codebook(
-        training_ND,
-        options=options,
-        parts=feature_parts(store, options=options),
-        fingerprint=store.fingerprint,
-        seed=seed,
-        device=device,
-        on_level=lambda done: on_progress(done, options.num_levels),
+    codebook = fit_on_videos(
+        store, train_ids=train_ids, options=options, seed=seed, device=device, control=control or FitControl()
     )
     codebook_hash = codebook.save(directory_codebook, parents={"features": store.content_hash(train_ids)})
     table = assign_words(store, ids=all_ids, codebook=codebook, codebook_hash=codebook_hash)
@@ -126,7 +86,7 @@ def quantize_features(
     return QuantizeReport(
         num_videos=len(table),
         num_clips=int(counts.sum()),
-        num_training_clips=len(training_ND),
+        num_training_clips=int(codebook.usage_K.sum()),
         num_words=codebook.num_words,
         num_words_used=int((counts > 0).sum()),
         perplexity=perplexity(torch.from_numpy(counts)),
@@ -134,6 +94,28 @@ def quantize_features(
         codebook_hash=codebook_hash,
         words_hash=words_hash,
         seconds=time.monotonic() - started,
+    )
+
+
+def fit_on_videos(
+    store: FeatureSource,
+    *,
+    train_ids: Sequence[str],
+    options: QuantizeOptions,
+    seed: int,
+    device: torch.device,
+    control: FitControl,
+) -> Codebook:
+    """Return the codebook of the training videos; the part of `quantize_features` that several processes share."""
+    rows = StoreRows(store, ids=sorted(set(train_ids)))
+    return fit_codebook(
+        rows,
+        options=options,
+        parts=feature_parts(store, options=options),
+        fingerprint=store.fingerprint,
+        seed=seed,
+        device=device,
+        control=replace(control, features_hash=store.content_hash(train_ids)),
     )
 
 
@@ -218,13 +200,8 @@ def require_same_features(found: Mapping[str, Any], wanted: Mapping[str, Any]) -
 # --- details --------------------------------------------------------------------------------------------
 
 
-def _training_features(store: FeatureSource, ids: Sequence[str]) -> np.ndarray:
-    features = [store.read(video_id).features_TD for video_id in ids]
-    return np.concatenate(features) if features else np.zeros((0, store.dim), dtype=np.float16)
-
-
-def _blocks(store: FeatureSource, ids: Sequence[str]) -> Iterator[dict[str, VideoFeatures]]:
-    block: dict[str, VideoFeatures] = {}
+def _blocks(store: FeatureSource, ids: Sequence[str]) -> Iterator[dict[str, StoredVideo]]:
+    block: dict[str, StoredVideo] = {}
     num_clips = 0
     for video_id in ids:
         video = store.read(video_id)

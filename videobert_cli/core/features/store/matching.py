@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from videobert_cli.core.features.store.format import StoredFeatures
+from videobert_cli.core.features.store.format import Item, StoredFeatures
 from videobert_cli.core.features.store.reader import FeatureStore
 
 
@@ -35,6 +35,10 @@ class MatchedFeatures:
     def num_clips(self) -> int:
         """Return the clips of all these videos."""
         return sum(self._store.item(item_id).num_clips for item_id in self._item_ids.values())
+
+    def item(self, video_id: str) -> Item:
+        """Return what is known of a video without opening its features."""
+        return self._store.item(self._item_ids[video_id])
 
     def read(self, video_id: str) -> StoredFeatures:
         """Return a video's features."""

@@ -1,0 +1,193 @@
+"""Where the children of a node start: greedy k-means++ (Arthur and Vassilvitskii 2007), many small nodes together.
+
+Each next child is the best of a few points drawn with a chance in proportion to their squared distance from the
+children so far. A node with many points is looked at through a sample of them (`max_seeding_points`).
+Distances are in float64, so that rounding, which depends on threads and on the company in a product, decides nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from videobert_cli.core.words.points import TrainingPoints
+
+# Shapes: N points of this process, U those drawn, D feature, P nodes, I a node's drawn points at most, C candidates
+# of one draw, K children.
+
+# k-means++ looks at so many points of a node, more or less: the start of a node with millions costs as little as that
+# of one with these, 340 for each of 12 children. A level with thousands of nodes looks at a million points in all,
+# but no node gets fewer than the least: they must be in memory, and each point more costs a float64 row.
+_MOST_POINTS, _LEAST_POINTS, _LEVEL_POINTS = 4_096, 512, 1 << 20
+# Points nearer to each other than this share of their squared lengths are one point: they differ by float32's rounding.
+_SAME_POINT = 1e-12
+_GROUP_ELEMENTS = {"cpu": 1 << 20, "cuda": 1 << 26}
+_NUM_BITS = 53
+
+
+def max_seeding_points(num_nodes: int) -> int:
+    """Return how many points of one node are looked at, at most, on a level of so many nodes.
+
+    >>> [max_seeding_points(num_nodes) for num_nodes in (1, 144, 1728)]
+    [4096, 4096, 606]
+    """
+    return min(_MOST_POINTS, max(_LEAST_POINTS, _LEVEL_POINTS // num_nodes))
+
+
+def draw_points(
+    points: TrainingPoints,
+    nodes_N: torch.Tensor,
+    *,
+    counts_P: torch.Tensor,
+    picked_P: torch.Tensor,
+    seed: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the points (U, D) that stand for some nodes' points, and the node (U,) of each, sorted by node.
+
+    Whether a point is drawn depends on the seed, its place among all points and how many its node has: neither on
+    blocks nor on ranks. Points of one node stay in order.
+    """
+    chances_P = (max_seeding_points(len(counts_P)) / counts_P.clamp(min=1).double()).clamp(max=1)
+    chances_P = torch.where(picked_P, chances_P, 0.0)
+    drawn, nodes = [], []
+    for start, stop in points.blocks:
+        nodes_B = nodes_N[start:stop].long()
+        values_B = torch.from_numpy(_hashes(points.first_row + start, points.first_row + stop, seed=seed))
+        rows = torch.nonzero(values_B.to(points.device) < chances_P[nodes_B]).flatten()
+        if len(rows):
+            rows = rows[torch.argsort(nodes_B[rows], stable=True)]
+            drawn.append(points.read(start, stop).index_select(0, rows))
+            nodes.append(nodes_B[rows])
+    if not drawn:
+        drawn, nodes = [torch.zeros(0, points.dim, device=points.device)], [nodes_N[:0].long()]
+    drawn_UD = points.ranks.rows(drawn[0] if len(drawn) == 1 else torch.cat(drawn))
+    nodes_U = points.ranks.rows(nodes[0] if len(nodes) == 1 else torch.cat(nodes))
+    if bool((nodes_U[1:] >= nodes_U[:-1]).all()):
+        return drawn_UD, nodes_U
+    order_U = torch.argsort(nodes_U, stable=True)
+    return drawn_UD.index_select(0, order_U), nodes_U[order_U]
+
+
+def first_children(
+    drawn_UD: torch.Tensor,
+    nodes_U: torch.Tensor,
+    *,
+    centroids_PD: torch.Tensor,
+    num_children: int,
+    seeds: Sequence[int],
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Yield nodes with the first centroids (K', D) of their children; K' < K where it has fewer distinct points.
+
+    Args:
+        drawn_UD: Points, sorted by node.
+        nodes_U: The node of each.
+        centroids_PD: The nodes' own centroids: distances are taken as seen from there.
+        num_children: K.
+        seeds: A seed for each of the P nodes.
+    """
+    present, counts = torch.unique_consecutive(nodes_U, return_counts=True)
+    ends = counts.cumsum(0).tolist()
+    nodes = list(zip(present.tolist(), [0, *ends[:-1]], ends, strict=True))
+    # Nodes of one size go together, and no more of them than a cache holds.
+    nodes.sort(key=lambda node: (node[2] - node[1], node[0]))
+    limit = _GROUP_ELEMENTS.get(drawn_UD.device.type, 1 << 20) // drawn_UD.shape[1]
+    group: list[tuple[int, int, int]] = []
+    for node in nodes:
+        if group and (len(group) + 1) * (node[2] - node[1]) > limit:
+            yield from _seed_group(
+                drawn_UD, group, centroids_PD=centroids_PD, num_children=num_children, seeds=seeds
+            )
+            group = []
+        group.append(node)
+    if group:
+        yield from _seed_group(
+            drawn_UD, group, centroids_PD=centroids_PD, num_children=num_children, seeds=seeds
+        )
+
+
+# --- details --------------------------------------------------------------------------------------------
+
+
+def _hashes(start: int, stop: int, *, seed: int) -> np.ndarray:
+    """Return a number from [0, 1) for each row, by its place and the seed alone (splitmix64)."""
+    values = np.arange(start, stop, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    values ^= values >> np.uint64(31)
+    return (values >> np.uint64(64 - _NUM_BITS)).astype(np.float64) / float(1 << _NUM_BITS)
+
+
+def _seed_group(
+    drawn_UD: torch.Tensor,
+    group: list[tuple[int, int, int]],
+    *,
+    centroids_PD: torch.Tensor,
+    num_children: int,
+    seeds: Sequence[int],
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Yield what `first_children` does, for nodes (number, first row, end) of a group."""
+    device, largest = drawn_UD.device, group[-1][2] - group[-1][1]
+    starts = torch.tensor([first for _, first, _ in group], device=device)
+    sizes = torch.tensor([end - first for _, first, end in group], device=device)
+    numbers = torch.tensor([number for number, _, _ in group], device=device)
+    places_PI = torch.arange(largest, device=device).expand(len(group), largest)
+    is_point_PI = places_PI < sizes[:, None]
+    rows_PI = torch.where(is_point_PI, starts[:, None] + places_PI, starts[:, None])
+    points_PID = drawn_UD[rows_PI].double().sub_(centroids_PD[numbers].double()[:, None])
+    num_candidates = 2 + int(np.log(num_children))
+    firsts, draws = _draws(
+        [seeds[number] for number, _, _ in group],
+        sizes=[end - first for _, first, end in group],
+        num_draws=num_children - 1,
+        num_candidates=num_candidates,
+    )
+    chosen_PK, num_chosen_P = _choose(
+        points_PID,
+        is_point_PI,
+        first_P=torch.from_numpy(firsts).to(device),
+        draws_PKC=torch.from_numpy(draws).to(device),
+    )
+    for place, ((number, first, _), num_chosen) in enumerate(zip(group, num_chosen_P.tolist(), strict=True)):
+        yield number, drawn_UD[first + chosen_PK[place, :num_chosen]]
+
+
+def _draws(
+    seeds: Sequence[int], *, sizes: Sequence[int], num_draws: int, num_candidates: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each node's first point (P,) and its random numbers (P, K - 1, C)."""
+    generators = [np.random.Generator(np.random.Philox(seed)) for seed in seeds]
+    firsts = [generator.integers(size) for generator, size in zip(generators, sizes, strict=True)]
+    numbers = [generator.random((num_draws, num_candidates)) for generator in generators]
+    return np.array(firsts, dtype=np.int64), np.stack(numbers)
+
+
+def _choose(
+    points_PID: torch.Tensor, is_point_PI: torch.Tensor, *, first_P: torch.Tensor, draws_PKC: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the points chosen (P, K), and how many of them count (P,): no more once all are as good as chosen."""
+    squares_PI = torch.linalg.vecdot(points_PID, points_PID)
+    node_P = torch.arange(len(first_P), device=first_P.device)
+    last_P1 = is_point_PI.sum(dim=1, keepdim=True) - 1
+
+    def distances(candidates_PC: torch.Tensor) -> torch.Tensor:
+        candidates_PCD = points_PID[node_P[:, None], candidates_PC]
+        sums_PCI = squares_PI.gather(1, candidates_PC)[:, :, None] + squares_PI[:, None]
+        found_PCI = torch.baddbmm(sums_PCI, candidates_PCD, points_PID.transpose(1, 2), alpha=-2)
+        return torch.where(found_PCI > _SAME_POINT * sums_PCI, found_PCI, 0.0)
+
+    nearest_PI = distances(first_P[:, None])[:, 0] * is_point_PI
+    chosen = [first_P]
+    num_chosen_P = torch.ones_like(first_P)
+    for draws_PC in draws_PKC.unbind(1):
+        cumulative_PI = nearest_PI.cumsum(1)
+        total_P1 = cumulative_PI[:, -1:]
+        # right=True: a draw at the very edge falls on the next point, never on one of weight 0.
+        candidates_PC = torch.searchsorted(cumulative_PI, draws_PC * total_P1, right=True)
+        candidates_PC = torch.minimum(candidates_PC, last_P1)
+        after_PCI = torch.minimum(distances(candidates_PC), nearest_PI[:, None])
+        best_P = after_PCI.sum(dim=2).argmin(dim=1)
+        has_more_P = total_P1[:, 0] > 0
+        chosen.append(candidates_PC[node_P, best_P])
+        num_chosen_P += has_more_P
+        nearest_PI = torch.where(has_more_P[:, None], after_PCI[node_P, best_P], nearest_PI)
+    return torch.stack(chosen, dim=1), num_chosen_P
