@@ -1,6 +1,7 @@
-"""Named files of a public model, fetched from the Hugging Face hub or its cache on this disk; never code."""
+"""Public models: named files of one from the Hugging Face hub or its cache on this disk, never code; and quiet."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from videobert_cli.errors import MissingInputError
@@ -25,3 +26,19 @@ def fetch_from_hub(name: str, *, files: Sequence[str], at: str, fix: str) -> Pat
             at=at,
             fix=fix,
         ) from error
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers' bars and reports off the terminal inside `with`: what is wrong is told by us."""
+    from transformers.utils import logging
+
+    level, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if has_bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -1,8 +1,6 @@
 """Models that others made and a recipe names: where they are, whether they changed, and what is said of a wrong one."""
 
 import functools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from videobert_cli.artifacts import hash_file, hash_json
@@ -49,19 +47,3 @@ def unusable_model(model: str, *, what: str, at: str, error: BaseException) -> I
         at=f"{at}: {model}",
         fix="give the directory of a model, or check the name; names are fetched from the hub, which needs a network",
     )
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' bars and reports off the terminal inside `with`: what is wrong is told by us."""
-    from transformers.utils import logging
-
-    level, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if has_bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from videobert_cli.core.text.borrowed_models import place_of_model, quiet_transformers, unusable_model
+from videobert_cli.artifacts.hub import quiet_transformers
+from videobert_cli.core.text.borrowed_models import place_of_model, unusable_model
 from videobert_cli.core.text.cues import Cue
 from videobert_cli.errors import InputError
 

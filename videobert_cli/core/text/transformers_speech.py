@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from videobert_cli.artifacts.hub import quiet_transformers
 from videobert_cli.core.text.audio import SAMPLE_RATE
-from videobert_cli.core.text.borrowed_models import quiet_transformers
 from videobert_cli.core.text.speech import SpeechSegment, require_language, unusable_speech_model
 from videobert_cli.errors import InputError
 

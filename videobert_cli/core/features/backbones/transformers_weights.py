@@ -7,8 +7,6 @@ adapters, a shard index that points elsewhere) is not looked at.
 import math
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from videobert_cli.artifacts.hub import quiet_transformers
 from videobert_cli.core.features.backbones.transformers_families import (
     CONFIG_NAME,
     ModelConfig,
@@ -83,7 +82,7 @@ def build_network(model: ModelConfig, directory: Path) -> nn.Module:
     files = _weight_files(directory)
     network_class = _network_class(model)
     try:
-        with torch.device("meta"), _quiet():
+        with torch.device("meta"), quiet_transformers():
             skeleton = network_class(model.config, **model.family.model_options)
     except Exception as error:
         # Sizes that do not divide, an unknown activation, a zero: each family fails in its own way.
@@ -96,7 +95,7 @@ def build_network(model: ModelConfig, directory: Path) -> nn.Module:
     _require_enough(expected, files=files, directory=directory)
     state = _read_state(files)
     try:
-        with _quiet():
+        with quiet_transformers():
             network, info = network_class.from_pretrained(
                 None,
                 config=model.config,
@@ -182,19 +181,3 @@ def _read_state(files: list[Path]) -> dict[str, Tensor]:
             names = [key for key in file.keys() if not key.startswith("text_model.")]  # noqa: SIM118 - no mapping
             state.update({name: file.get_tensor(name) for name in names})
     return state
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' bars and reports off the terminal inside `with`: what is wrong is told by us."""
-    from transformers.utils import logging
-
-    level, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if has_bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
