@@ -51,6 +51,7 @@ class ManyClips(Source):
         return np.ones((20_000, 1), dtype=np.float16), np.arange(20_000) * 1.5
 
 
+@pytest.mark.slow
 def test_the_index_is_not_gathered_in_memory(tmp_path):
     tracemalloc.start()
     try:

@@ -168,7 +168,7 @@ def test_every_limit_is_printed_with_the_recipe(invoke) -> None:
     assert outcome.exit_code == 0
     printed = {
         line.split(":")[0].strip(): line.split(":")[1].split()[0]
-        for line in outcome.out.splitlines()
+        for line in outcome.out.partition("reader:")[2].partition("quantize:")[0].splitlines()
         if ": " in line
     }
     limits = ReaderOptions().settings()

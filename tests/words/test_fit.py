@@ -93,6 +93,7 @@ def test_a_store_read_piece_by_piece_gives_the_bytes_of_one_array(tmp_path):
     assert content(fit(rows, max_memory_bytes=LITTLE), tmp_path) == content(fit(array), tmp_path)
 
 
+@pytest.mark.slow
 def test_threads_do_not_show(tmp_path):
     array, before = features(num=1500, dim=100), torch.get_num_threads()
     found = set()
