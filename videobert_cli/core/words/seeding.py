@@ -2,7 +2,8 @@
 
 Each next child is the best of a few points drawn with a chance in proportion to their squared distance from the
 children so far. A node with many points is looked at through a sample of them (`max_seeding_points`).
-Distances are in float64, so that rounding, which depends on threads and on the company in a product, decides nothing.
+Distances are between points rounded to whole steps, so coarse that float32 has no rounding: neither threads nor the
+company in a product decide anything.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,10 +18,15 @@ from videobert_cli.core.words.points import TrainingPoints
 
 # k-means++ looks at so many points of a node, more or less: the start of a node with millions costs as little as that
 # of one with these, 340 for each of 12 children. A level with thousands of nodes looks at a million points in all,
-# but no node gets fewer than the least: they must be in memory, and each point more costs a float64 row.
+# but no node gets fewer than the least: they must be in memory.
 _MOST_POINTS, _LEAST_POINTS, _LEVEL_POINTS = 4_096, 512, 1 << 20
 # Points nearer to each other than this share of their squared lengths are one point: they differ by float32's rounding.
 _SAME_POINT = 1e-12
+# A point seen from its node's centroid is at most so many steps long; rounding to them adds a sixth of a step squared for
+# each dimension to a squared distance. Where what is left at the end is not several times that for a point, they are
+# too coarse.
+_LONGEST_STEPS, _COARSE_STEPS = 2.0**11, 1.0
+_SMALL_NUM_POINTS = 256
 _GROUP_ELEMENTS = {"cpu": 1 << 20, "cuda": 1 << 26}
 _NUM_BITS = 53
 
@@ -133,7 +139,7 @@ def _seed_group(
     places_PI = torch.arange(largest, device=device).expand(len(group), largest)
     is_point_PI = places_PI < sizes[:, None]
     rows_PI = torch.where(is_point_PI, starts[:, None] + places_PI, starts[:, None])
-    points_PID = drawn_UD[rows_PI].double().sub_(centroids_PD[numbers].double()[:, None])
+    points_PID = drawn_UD[rows_PI].sub_(centroids_PD[numbers][:, None])
     num_candidates = 2 + int(np.log(num_children))
     firsts, draws = _draws(
         [seeds[number] for number, _, _ in group],
@@ -141,12 +147,21 @@ def _seed_group(
         num_draws=num_children - 1,
         num_candidates=num_candidates,
     )
-    chosen_PK, num_chosen_P = _choose(
-        points_PID,
-        is_point_PI,
-        first_P=torch.from_numpy(firsts).to(device),
-        draws_PKC=torch.from_numpy(draws).to(device),
-    )
+    first_P, draws_PKC = torch.from_numpy(firsts).to(device), torch.from_numpy(draws).to(device)
+    steps_PID = _in_steps(points_PID, is_point_PI)
+    chosen = _choose(steps_PID, is_point_PI, first_P=first_P, draws_PKC=draws_PKC, same_point=0.0)
+    chosen_PK, num_chosen_P, total_P = chosen
+    # Steps are too coarse where few points are far from all others: there float64 looks again.
+    is_coarse_P = total_P < _COARSE_STEPS * drawn_UD.shape[1] * (sizes - num_chosen_P)
+    for place in torch.nonzero(is_coarse_P).flatten().tolist():
+        one = slice(place, place + 1)
+        chosen_PK[one], num_chosen_P[one], _ = _choose(
+            points_PID[one, : int(sizes[place])].double(),
+            is_point_PI[one, : int(sizes[place])],
+            first_P=first_P[one],
+            draws_PKC=draws_PKC[one],
+            same_point=_SAME_POINT,
+        )
     for place, ((number, first, _), num_chosen) in enumerate(zip(group, num_chosen_P.tolist(), strict=True)):
         yield number, drawn_UD[first + chosen_PK[place, :num_chosen]]
 
@@ -161,33 +176,65 @@ def _draws(
     return np.array(firsts, dtype=np.int64), np.stack(numbers)
 
 
+def _in_steps(points_PID: torch.Tensor, is_point_PI: torch.Tensor) -> torch.Tensor:
+    """Return the points in whole steps, a power of two for each node, so that none is longer than 2^11 of them.
+
+    Products, squared lengths and squared distances are whole numbers up to 2^24 then, and so is every sum on the way to
+    them: float32 has them all, in any order.
+    """
+    longest_P = torch.zeros(len(points_PID), dtype=torch.float64, device=points_PID.device)
+    for points_ID, longest in zip(points_PID, longest_P, strict=True):
+        longest.copy_(torch.linalg.vector_norm(points_ID, dim=1, dtype=torch.float64).max())
+    # Rounding to steps lengthens a point by half of this at most.
+    room = _LONGEST_STEPS - points_PID.shape[2] ** 0.5
+    _, exponent_P = torch.frexp(longest_P / room)
+    scale_P = torch.ldexp(torch.ones_like(longest_P), -exponent_P)
+    # Lower precision than TF32 would not have these numbers.
+    dtype = torch.float64 if torch.get_float32_matmul_precision() == "medium" else torch.float32
+    steps_PID = points_PID.mul(scale_P[:, None, None].float()).round_().to(dtype)
+    return steps_PID.mul_(is_point_PI[:, :, None])
+
+
 def _choose(
-    points_PID: torch.Tensor, is_point_PI: torch.Tensor, *, first_P: torch.Tensor, draws_PKC: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the points chosen (P, K), and how many of them count (P,): no more once all are as good as chosen."""
+    points_PID: torch.Tensor,
+    is_point_PI: torch.Tensor,
+    *,
+    first_P: torch.Tensor,
+    draws_PKC: torch.Tensor,
+    same_point: float,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the points chosen (P, K), how many of them count (P,): no more once all are as good as chosen, and the sum
+    of squared distances that is left (P,).
+    """
     squares_PI = torch.linalg.vecdot(points_PID, points_PID)
     node_P = torch.arange(len(first_P), device=first_P.device)
     last_P1 = is_point_PI.sum(dim=1, keepdim=True) - 1
+    # All products at once are faster than the few that are wanted, one after the other.
+    is_small = points_PID.shape[1] <= _SMALL_NUM_POINTS and points_PID.dtype == torch.float32
+    products_PII = torch.bmm(points_PID, points_PID.transpose(1, 2)) if is_small else None
 
     def distances(candidates_PC: torch.Tensor) -> torch.Tensor:
-        candidates_PCD = points_PID[node_P[:, None], candidates_PC]
         sums_PCI = squares_PI.gather(1, candidates_PC)[:, :, None] + squares_PI[:, None]
-        found_PCI = torch.baddbmm(sums_PCI, candidates_PCD, points_PID.transpose(1, 2), alpha=-2)
-        return torch.where(found_PCI > _SAME_POINT * sums_PCI, found_PCI, 0.0)
+        if products_PII is not None:
+            found_PCI = sums_PCI - 2 * products_PII[node_P[:, None], candidates_PC]
+        else:
+            candidates_PCD = points_PID[node_P[:, None], candidates_PC]
+            found_PCI = torch.baddbmm(sums_PCI, candidates_PCD, points_PID.transpose(1, 2), alpha=-2)
+        return torch.where(found_PCI > same_point * sums_PCI, found_PCI, 0.0)
 
     nearest_PI = distances(first_P[:, None])[:, 0] * is_point_PI
     chosen = [first_P]
     num_chosen_P = torch.ones_like(first_P)
     for draws_PC in draws_PKC.unbind(1):
-        cumulative_PI = nearest_PI.cumsum(1)
+        cumulative_PI = nearest_PI.cumsum(1, dtype=torch.float64)
         total_P1 = cumulative_PI[:, -1:]
         # right=True: a draw at the very edge falls on the next point, never on one of weight 0.
         candidates_PC = torch.searchsorted(cumulative_PI, draws_PC * total_P1, right=True)
         candidates_PC = torch.minimum(candidates_PC, last_P1)
         after_PCI = torch.minimum(distances(candidates_PC), nearest_PI[:, None])
-        best_P = after_PCI.sum(dim=2).argmin(dim=1)
+        best_P = after_PCI.sum(dim=2, dtype=torch.float64).argmin(dim=1)
         has_more_P = total_P1[:, 0] > 0
         chosen.append(candidates_PC[node_P, best_P])
         num_chosen_P += has_more_P
         nearest_PI = torch.where(has_more_P[:, None], after_PCI[node_P, best_P], nearest_PI)
-    return torch.stack(chosen, dim=1), num_chosen_P
+    return torch.stack(chosen, dim=1), num_chosen_P, nearest_PI.sum(dim=1, dtype=torch.float64)
