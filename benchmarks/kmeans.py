@@ -2,10 +2,10 @@
 
 The features are made here: 1,000 groups of 20 clusters each (sizes as a power law has them), float16, and noise, so
 that a tree of 12 children a node finds something at every level. Each peer clusters node by node with its own k-means:
-scikit-learn with k-means++ (Lloyd, one start), faiss with its random start on all points. faiss is optional: pip
-install faiss-cpu.
+scikit-learn with k-means++ (Lloyd, one start), faiss with its random start on all points (pip install faiss-cpu, or
+--skip faiss). Inertia moves by several per cent with the seed: compare the means of some seeds.
 
-    python benchmarks/kmeans.py [--num-features 200000] [--num-levels 4] [--num-iterations 10] [--skip scikit-learn]
+    python benchmarks/kmeans.py [--num-features 200000] [--num-levels 4] [--num-iterations 10] [--seeds 3]
     python benchmarks/kmeans.py --device cuda [--num-features 4000000]
 """
 
@@ -76,7 +76,9 @@ def timed(work: Callable[[], object], *, num: int = 1, device: torch.device | No
     return best
 
 
-def fit_ours(features_ND: np.ndarray, arguments: argparse.Namespace) -> tuple[Fitted, Codebook]:
+def fit_ours(
+    features_ND: np.ndarray, arguments: argparse.Namespace, *, seed: int = 0
+) -> tuple[Fitted, Codebook]:
     """Fit our codebook: the whole of it, from float16 features to the tree."""
     options = QuantizeOptions(
         branching=BRANCHING,
@@ -90,7 +92,7 @@ def fit_ours(features_ND: np.ndarray, arguments: argparse.Namespace) -> tuple[Fi
         options=options,
         parts=(DIM,),
         fingerprint={},
-        seed=0,
+        seed=seed,
         device=torch.device(arguments.device),
     )
     seconds, cpu_seconds = time.perf_counter() - begin, time.process_time() - cpu_begin
@@ -136,18 +138,18 @@ def fit_peer(name: str, node: NODE_OF_PEER, features_ND: np.ndarray, *, num_leve
     )
 
 
-def scikit_learn_node(num_iterations: int) -> NODE_OF_PEER:
+def scikit_learn_node(num_iterations: int, seed: int) -> NODE_OF_PEER:
     """Return scikit-learn's k-means of one node."""
     from sklearn.cluster import KMeans
 
     def fit(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found = KMeans(BRANCHING, n_init=1, max_iter=num_iterations, tol=0, random_state=0).fit(points)
+        found = KMeans(BRANCHING, n_init=1, max_iter=num_iterations, tol=0, random_state=seed).fit(points)
         return found.labels_, np.array([found.inertia_])
 
     return fit
 
 
-def faiss_node(num_iterations: int) -> NODE_OF_PEER:
+def faiss_node(num_iterations: int, seed: int) -> NODE_OF_PEER:
     """Return faiss's k-means of one node."""
     import faiss
 
@@ -156,7 +158,7 @@ def faiss_node(num_iterations: int) -> NODE_OF_PEER:
             DIM,
             BRANCHING,
             niter=num_iterations,
-            seed=1,
+            seed=seed + 1,
             min_points_per_centroid=1,
             max_points_per_centroid=1 << 30,
         )
@@ -183,26 +185,43 @@ def print_floor(num: int, arguments: argparse.Namespace) -> float:
     return max(reading, arithmetic)
 
 
+def mean_of(fits: list[Fitted]) -> Fitted:
+    """Return the means over seeds."""
+    return Fitted(
+        name=fits[0].name,
+        seconds=float(np.mean([one.seconds for one in fits])),
+        cpu_seconds=float(np.mean([one.cpu_seconds for one in fits])),
+        inertia=float(np.mean([one.inertia for one in fits])),
+        num_leaves=round(float(np.mean([one.num_leaves for one in fits]))),
+    )
+
+
 def compare_fits(features_ND: np.ndarray, arguments: argparse.Namespace) -> Codebook:
-    """Fit ours and the peers, print them side by side."""
+    """Fit ours and the peers, one seed after another, print their means side by side."""
     floor = print_floor(len(features_ND), arguments)
-    ours, codebook = fit_ours(features_ND, arguments)
-    rows = [ours]
-    for name, make_node in (("faiss", faiss_node), ("scikit-learn", scikit_learn_node)):
-        if name in arguments.skip:
-            continue
-        try:
-            node = make_node(arguments.num_iterations)
-        except ImportError:
-            print(f"{name} is not installed and left out")
-            continue
-        rows.append(fit_peer(name, node, features_ND, num_levels=arguments.num_levels))
-    print("fit            seconds  ours/its  cpu s  ours/its      inertia  ours/its   leaves  ours/its")
-    for row in rows:
+    rows: list[list[Fitted]] = [[]]
+    codebook: Codebook | None = None
+    peers = [("faiss", faiss_node), ("scikit-learn", scikit_learn_node)]
+    peers = [peer for peer in peers if peer[0] not in arguments.skip]
+    rows += [[] for _ in peers]
+    for seed in range(arguments.seeds):
+        fitted, codebook = fit_ours(features_ND, arguments, seed=seed)
+        rows[0].append(fitted)
+        for (name, make_node), of_peer in zip(peers, rows[1:], strict=True):
+            node = make_node(arguments.num_iterations, seed)
+            of_peer.append(fit_peer(name, node, features_ND, num_levels=arguments.num_levels))
+    assert codebook is not None
+    ours = mean_of(rows[0])
+    print(
+        "fit            seconds  ours/its  cpu s  ours/its      inertia  +- seeds  ours/its   leaves  ours/its"
+    )
+    for of_seeds in rows:
+        row = mean_of(of_seeds)
+        spread = float(np.std([one.inertia for one in of_seeds])) / row.inertia
         print(
             f"{row.name:<13}{row.seconds:>9.1f}{ours.seconds / row.seconds:>10.2f}"
             f"{row.cpu_seconds:>7.1f}{ours.cpu_seconds / row.cpu_seconds:>10.2f}"
-            f"{row.inertia:>13.4e}{ours.inertia / row.inertia:>10.4f}"
+            f"{row.inertia:>13.4e}{100 * spread:>8.1f} %{ours.inertia / row.inertia:>10.4f}"
             f"{row.num_leaves:>9,}{ours.num_leaves / row.num_leaves:>10.4f}"
         )
     of_cpu = ours.cpu_seconds / torch.get_num_threads() / floor
@@ -277,6 +296,7 @@ def main() -> None:
     )
     parser.add_argument("--num-levels", type=int, default=4)
     parser.add_argument("--num-iterations", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=1, help="so many fits of each; means are printed")
     parser.add_argument("--skip", action="append", default=[], choices=["scikit-learn", "faiss"])
     arguments = parser.parse_args()
     device = torch.device(arguments.device)

@@ -33,7 +33,8 @@ class _Tiles:
     slots_M: torch.Tensor
     order_M: torch.Tensor
     tile_num_slots: int
-    is_contiguous: bool
+    counts_G: torch.Tensor
+    is_together: bool
 
 
 class Branches:
@@ -119,14 +120,24 @@ class Branches:
         device, num = parents_M.device, len(parents_M)
         order_M = torch.argsort(parents_M, stable=True)
         present_G, counts = torch.unique_consecutive(parents_M[order_M], return_counts=True)
+        sources_M = order_M if picked_M is None else picked_M[order_M]
+        # Where the points of a node lie together they are multiplied in place.
+        borders = counts.cumsum(0)[:-1] - 1
+        is_next = sources_M[1:] - sources_M[:-1] == 1
+        is_next[borders] = True
+        is_together = device.type == "cpu" and bool(is_next.all())
         # Tiles as large as a typical node: larger ones would be mostly gaps, smaller ones slow products.
         typical = num // len(present_G)
-        tile = 8 if typical < 32 else 32 if typical < 512 else 256
+        if is_together:
+            tile = 64 if typical < 128 else 256
+        else:
+            tile = 8 if typical < 32 else 32 if typical < 512 else 256
         num_tiles = -(-counts // tile)
         first_slots = (num_tiles.cumsum(0) - num_tiles) * tile
         starts = counts.cumsum(0) - counts
         slots_M = torch.arange(num, device=device) + torch.repeat_interleave(first_slots - starts, counts)
-        sources_M = order_M if picked_M is None else picked_M[order_M]
+        counts_G = torch.full((int(num_tiles.sum()),), tile, device=device)
+        counts_G[num_tiles.cumsum(0) - 1] = counts - (num_tiles - 1) * tile
         points_S = sources_M[:1].repeat(int(num_tiles.sum()) * tile)
         points_S[slots_M] = sources_M
         return _Tiles(
@@ -135,7 +146,8 @@ class Branches:
             slots_M=slots_M,
             order_M=order_M,
             tile_num_slots=tile,
-            is_contiguous=picked_M is None and len(present_G) == 1,
+            counts_G=counts_G,
+            is_together=is_together,
         )
 
     def _decided(
@@ -167,20 +179,32 @@ class Branches:
         """Return each point's products (G, K, T) with its node's children."""
         parents_G, points_S, tile = tiles.parents_G[part], tiles.points_S[slots], tiles.tile_num_slots
         dim = points_ND.shape[1]
+        if tiles.is_together:
+            return self._products_in_place(points_ND, tiles, part=part, slots=slots)
         products_GKT = points_ND.new_empty(len(parents_G), self._most, tile)
         step = max(1, _CHUNK_ELEMENTS.get(points_ND.device.type, 1 << 21) // (dim * tile))
         for start in range(0, len(parents_G), step):
             stop = min(start + step, len(parents_G))
             chunk = slice(start * tile, stop * tile)
-            first = slots.start + start * tile
-            if tiles.is_contiguous and first + (stop - start) * tile <= len(tiles.order_M):
-                local_SD = points_ND[first : first + (stop - start) * tile]
-            else:
-                local_SD = points_ND.index_select(0, points_S[chunk])
+            local_SD = points_ND.index_select(0, points_S[chunk])
             relative_GKD = self._relative_PKD.index_select(0, parents_G[start:stop])
             torch.bmm(
                 relative_GKD, local_SD.view(-1, tile, dim).transpose(1, 2), out=products_GKT[start:stop]
             )
+        return products_GKT
+
+    def _products_in_place(
+        self, points_ND: torch.Tensor, tiles: _Tiles, *, part: slice, slots: slice
+    ) -> torch.Tensor:
+        """Return what `_products` does where the points of each tile lie together; a gap has products of 0."""
+        parents_G, tile = tiles.parents_G[part], tiles.tile_num_slots
+        products_GKT = points_ND.new_zeros(len(parents_G), self._most, tile)
+        firsts = tiles.points_S[slots][::tile].tolist()
+        for products_KT, parent, first, count in zip(
+            products_GKT, parents_G.tolist(), firsts, tiles.counts_G[part].tolist(), strict=True
+        ):
+            local_TD = points_ND[first : first + count]
+            torch.mm(self._relative_PKD[parent], local_TD.T, out=products_KT[:, :count])
         return products_GKT
 
     def _exact(

@@ -61,6 +61,7 @@ def fit_levels(
         spread_P = mean_D.new_tensor([max(0.0, variance)]).sqrt()
         state = replace(state, root_D=mean_D.float(), spreads_P=spread_P)
     for _ in range(len(state.levels), num_levels):
+        nodes_N = points.sort(nodes_N)
         level = _LevelWork(points, nodes_N, settings=settings, hooks=hooks, state=state)
         if state.draft is None:
             state = replace(state, draft=level.start(max_memory_bytes=max_memory_bytes))

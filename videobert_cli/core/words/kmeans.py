@@ -145,8 +145,8 @@ class LevelFit:
         children_B[changed] = reached_U[is_other_U].int()
         is_changed_R[reached_U[is_other_U]] = True
         is_changed_R[before_U[had_one_U]] = True
-        first = self._points.first_row + start
-        self.farthest.note(points_BD, rows_B, children=reached_U, nodes=nodes_U, first_row=first)
+        rows_of_all_B = self._points.rows_of_all(start, stop)
+        self.farthest.note(points_BD, rows_B, children=reached_U, nodes=nodes_U, rows_of_all_B=rows_of_all_B)
 
     def _add(
         self,

@@ -19,6 +19,9 @@ _BYTES_PER_VALUE = 4
 _BLOCK_COPIES = 4
 _BLOCK_ELEMENTS = 1 << 24
 _MEASURED_ELEMENTS = 1 << 18
+# Points change places by so many of their values at a time, and so many at least: a second copy would take as much
+# memory again.
+_MOVED_ELEMENTS, _LEAST_MOVED_VALUES = 1 << 22, 16
 # Float32 holds squares up to 3e38, and a distance is a sum of a few of them.
 _LARGEST_SQUARE = 1e37
 
@@ -59,6 +62,8 @@ class TrainingPoints:
             for start in range(0, num_resident, TILE_NUM_ROWS)
         ]
         self.squares_N = torch.zeros(self.num, dtype=torch.float64, device=device)
+        # Which row each of the kept points is, from this process's first.
+        self._resident_rows = torch.arange(num_resident, device=device)
 
     @property
     def num_resident(self) -> int:
@@ -71,6 +76,29 @@ class TrainingPoints:
             return self._resident_ND[start:stop]
         features_BD = self._rows.read(self.first_row + start, self.first_row + stop)
         return self.projection.apply(features_BD, device=self.device)
+
+    def rows_of_all(self, start: int, stop: int) -> torch.Tensor:
+        """Return which rows of all the points of a block are (B,)."""
+        if stop <= self.num_resident:
+            return self.first_row + self._resident_rows[start:stop]
+        return torch.arange(self.first_row + start, self.first_row + stop, device=self.device)
+
+    def sort(self, nodes_N: torch.Tensor) -> torch.Tensor:
+        """Bring the kept points of one node together, those of a node in the order of their rows; return the node of
+        each point then (N,).
+
+        A pass takes a node's points as they lie there: to gather them costs as much as to multiply them.
+        """
+        num = self.num_resident
+        if num == 0 or bool((nodes_N[1:num] >= nodes_N[: num - 1]).all()):
+            return nodes_N
+        order = torch.argsort(nodes_N[:num], stable=True)
+        step = max(_LEAST_MOVED_VALUES, _MOVED_ELEMENTS // num)
+        for values_ND in torch.split(self._resident_ND, step, dim=1):
+            values_ND.copy_(values_ND.index_select(0, order))
+        self._resident_rows = self._resident_rows[order]
+        self.squares_N[:num] = self.squares_N[:num][order]
+        return torch.cat([nodes_N[:num][order], nodes_N[num:]])
 
     def measure(self, *, should_stop: Callable[[], None]) -> tuple[torch.Tensor, float]:
         """Load what is kept, and measure all; return the sum of the points (D,) and of their squared lengths, of all

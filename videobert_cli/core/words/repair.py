@@ -55,9 +55,9 @@ class Farthest:
         *,
         children: torch.Tensor,
         nodes: torch.Tensor,
-        first_row: int,
+        rows_of_all_B: torch.Tensor,
     ) -> None:
-        """Look at points of a block: which they are in it, child and node of each, and the block's first row."""
+        """Look at points of a block: which they are in it, child and node of each; and which rows of all the block's are."""
         if not bool(self.is_wanted_P.any()):
             return
         is_wanted_U = self.is_wanted_P[nodes]
@@ -73,7 +73,7 @@ class Farthest:
                 best = mine[distances[mine].argmax()]
                 found = Found(
                     distance=float(distances[best]),
-                    row=first_row + int(rows[best]),
+                    row=int(rows_of_all_B[rows[best]]),
                     point_D=points_BD[rows[best]].cpu().numpy(),
                 )
                 if found.is_farther_than(self._found.get(child)):

@@ -58,7 +58,7 @@ def draw_points(
     drawn, nodes = [], []
     for start, stop in points.blocks:
         nodes_B = nodes_N[start:stop].long()
-        values_B = torch.from_numpy(_hashes(points.first_row + start, points.first_row + stop, seed=seed))
+        values_B = torch.from_numpy(_hashes(points.rows_of_all(start, stop).cpu().numpy(), seed=seed))
         rows = torch.nonzero(values_B.to(points.device) < chances_P[nodes_B]).flatten()
         if len(rows):
             rows = rows[torch.argsort(nodes_B[rows], stable=True)]
@@ -114,9 +114,9 @@ def first_children(
 # --- details --------------------------------------------------------------------------------------------
 
 
-def _hashes(start: int, stop: int, *, seed: int) -> np.ndarray:
+def _hashes(rows: np.ndarray, *, seed: int) -> np.ndarray:
     """Return a number from [0, 1) for each row, by its place and the seed alone (splitmix64)."""
-    values = np.arange(start, stop, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
+    values = rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     values ^= values >> np.uint64(31)
