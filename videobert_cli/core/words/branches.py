@@ -128,10 +128,9 @@ class Branches:
         is_together = device.type == "cpu" and bool(is_next.all())
         # Tiles as large as a typical node: larger ones would be mostly gaps, smaller ones slow products.
         typical = num // len(present_G)
+        tile = 8 if typical < 32 else 32 if typical < 512 else 256
         if is_together:
-            tile = 64 if typical < 128 else 256
-        else:
-            tile = 8 if typical < 32 else 32 if typical < 512 else 256
+            tile = max(64, tile) if typical < 128 else 256
         num_tiles = -(-counts // tile)
         first_slots = (num_tiles.cumsum(0) - num_tiles) * tile
         starts = counts.cumsum(0) - counts

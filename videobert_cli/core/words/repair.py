@@ -57,7 +57,7 @@ class Farthest:
         nodes: torch.Tensor,
         rows_of_all_B: torch.Tensor,
     ) -> None:
-        """Look at points of a block: which they are in it, child and node of each; and which rows of all the block's are."""
+        """Look at points of a block: which they are in it, child and node of each, and each block row's place."""
         if not bool(self.is_wanted_P.any()):
             return
         is_wanted_U = self.is_wanted_P[nodes]
