@@ -19,7 +19,7 @@ from videobert_cli.errors import InterruptedRunError
 from videobert_cli.runtime import free_memory_bytes
 
 # Part of the identity of an unfinished fit: raised where the same settings would give another tree.
-_ALGORITHM = 1
+_ALGORITHM = 2
 # Of what is free, some is left for a shard of the store (256 MB, mapped while it is read) and what comes beside
 # features.
 _RESERVED_BYTES = 384 << 20

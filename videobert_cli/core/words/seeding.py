@@ -23,8 +23,8 @@ _MOST_POINTS, _LEAST_POINTS, _LEVEL_POINTS = 4_096, 512, 1 << 20
 # Points nearer to each other than this share of their squared lengths are one point: they differ by float32's rounding.
 _SAME_POINT = 1e-12
 # A point seen from its node's centroid is at most so many steps long; rounding to them adds a sixth of a step squared
-# for each dimension to a squared distance. Where what is left at the end is not several times that for a point, they
-# are too coarse.
+# for each dimension to a squared distance. Where less than a step squared a dimension is left at the end for a point
+# not chosen, they are too coarse.
 _LONGEST_STEPS, _COARSE_STEPS = 2.0**11, 1.0
 _SMALL_NUM_POINTS = 256
 _GROUP_ELEMENTS = {"cpu": 1 << 20, "cuda": 1 << 26}
