@@ -20,8 +20,7 @@ from videobert_cli.runtime import free_memory_bytes
 
 # Part of the identity of an unfinished fit: raised where the same settings would give another tree.
 _ALGORITHM = 2
-# Of what is free, some is left for a shard of the store (256 MB, mapped while it is read) and what comes beside
-# features.
+# Of what is free, some is left for what comes beside features: a video while it is read, blocks, copies of them.
 _RESERVED_BYTES = 384 << 20
 
 

@@ -25,6 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from videobert_cli import artifacts
+from videobert_cli.core.features.store.tensor_rows import TensorRows, as_bytes
 from videobert_cli.errors import ArtifactError
 
 STORE_NAME = "store.json"
@@ -32,7 +33,7 @@ SPOOL_NAME = "spool"
 SHARDS_NAME = "shards"
 FORMAT_VERSION = 1
 KIND = "features"
-_FEATURES, _WORDS = "features", "words"
+_FEATURES, _WORDS, _STARTS = "features", "words", "clip_start_seconds"
 _ITEM_KEY = "item"
 _HASH_KEY = "item_xxh3"
 _FIX = "remove the damaged file and its index, then run `videobert extract` again: it makes what is missing"
@@ -74,8 +75,8 @@ class StoredFeatures:
 def hash_rows(features_TD: NDArray[Any], *, clip_start_seconds_T: NDArray[np.float64]) -> str:
     """Return the xxh3-128 hash of one item's shape, values and start times."""
     digest = xxhash.xxh3_128(f"{features_TD.shape}".encode())
-    digest.update(np.ascontiguousarray(features_TD).tobytes())
-    digest.update(np.ascontiguousarray(clip_start_seconds_T).tobytes())
+    digest.update(as_bytes(features_TD))
+    digest.update(as_bytes(clip_start_seconds_T))
     return digest.hexdigest()
 
 
@@ -166,13 +167,13 @@ def read_rows(location: Location) -> StoredFeatures:
         ArtifactError: The rows are not what was written.
         FileNotFoundError: The file has just been moved into a shard.
     """
-    rows = slice(location.start_row, location.start_row + location.item.num_clips)
+    start, stop = location.start_row, location.start_row + location.item.num_clips
     try:
-        with safe_open(location.path, framework="numpy") as file:
-            name = _WORDS if _WORDS in file.keys() else _FEATURES  # noqa: SIM118 - not a dictionary
-            features_TD = file.get_slice(name)[rows]
-            clip_start_seconds_T = file.get_slice("clip_start_seconds")[rows]
-    except (SafetensorError, ValueError, TypeError) as error:
+        with TensorRows(location.path) as file:
+            name = _WORDS if _WORDS in file else _FEATURES
+            features_TD = file.read(name, start=start, stop=stop)
+            clip_start_seconds_T = file.read(_STARTS, start=start, stop=stop)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ArtifactError(
             f"the features cannot be read ({error})", at=str(location.path), fix=_FIX
         ) from error
@@ -193,5 +194,5 @@ def _tensors(
     name = _WORDS if np.issubdtype(features_RD.dtype, np.integer) else _FEATURES
     return {
         name: np.ascontiguousarray(features_RD),
-        "clip_start_seconds": np.ascontiguousarray(clip_start_seconds_R),
+        _STARTS: np.ascontiguousarray(clip_start_seconds_R),
     }
