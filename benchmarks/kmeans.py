@@ -1,9 +1,8 @@
 """The codebook's k-means and its assignment against scikit-learn and faiss, in one run; a floor first.
 
 The features are made here: 1,000 groups of 20 clusters each (sizes as a power law has them), float16, and noise, so
-that a tree of 12 children a node finds something at every level. Each peer clusters node by node with its own k-means:
-scikit-learn with k-means++ (Lloyd, one start), faiss with its random start on all points (pip install faiss-cpu, or
---skip faiss). Inertia moves by several per cent with the seed: compare the means of some seeds.
+that a tree of 12 children a node finds something at every level. The peers are in `kmeans_peers.py`. Inertia moves by
+several per cent with the seed: compare the means of some seeds.
 
     python benchmarks/kmeans.py [--num-features 200000] [--num-levels 4] [--num-iterations 10] [--seeds 3]
     python benchmarks/kmeans.py --device cuda [--num-features 4000000]
@@ -13,10 +12,11 @@ import argparse
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 import torch
+from kmeans_peers import BRANCHING, PEERS, Fitted, fit_peer
 
 from videobert_cli.core.words.branches import Branches
 from videobert_cli.core.words.codebook import Codebook, fit_codebook
@@ -27,23 +27,10 @@ from videobert_cli.core.words.projection import Projection
 from videobert_cli.core.words.ranks import Ranks
 from videobert_cli.core.words.rows import ArrayRows
 
-BRANCHING = 12
 DIM = 1024
 GROUPS = (1000, 20)
 SCALES = (1.0, 0.7)
 NOISE = 0.6
-NODE_OF_PEER = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """A tree: what it took, the squared distances of all features to their leaves, and leaves in use."""
-
-    name: str
-    seconds: float
-    cpu_seconds: float
-    inertia: float
-    num_leaves: int
 
 
 def make_features(num: int, *, device: torch.device) -> torch.Tensor:
@@ -107,68 +94,6 @@ def fit_ours(
     return fitted, codebook
 
 
-def fit_peer(name: str, node: NODE_OF_PEER, features_ND: np.ndarray, *, num_levels: int) -> Fitted:
-    """Fit a tree node by node; a node of no more points than children is left as its points."""
-    points_ND = features_ND.astype(np.float32)
-    begin, cpu_begin = time.perf_counter(), time.process_time()
-    nodes = [np.arange(len(points_ND))]
-    inertia, num_leaves = 0.0, 0
-    for level in range(num_levels):
-        below = []
-        inertia, num_leaves = 0.0, 0
-        for rows in nodes:
-            if len(rows) <= BRANCHING:
-                below += [rows[i : i + 1] for i in range(len(rows))]
-                num_leaves += len(rows)
-                continue
-            labels, squared = node(points_ND[rows])
-            inertia += float(squared.sum(dtype=np.float64))
-            order = np.argsort(labels, kind="stable")
-            parts = np.split(rows[order], np.flatnonzero(np.diff(labels[order])) + 1)
-            below += parts
-            num_leaves += len(parts)
-        nodes = below
-        print(f"    {name}, level {level + 1}: {time.perf_counter() - begin:.1f} s", flush=True)
-    return Fitted(
-        name=name,
-        seconds=time.perf_counter() - begin,
-        cpu_seconds=time.process_time() - cpu_begin,
-        inertia=inertia,
-        num_leaves=num_leaves,
-    )
-
-
-def scikit_learn_node(num_iterations: int, seed: int) -> NODE_OF_PEER:
-    """Return scikit-learn's k-means of one node."""
-    from sklearn.cluster import KMeans
-
-    def fit(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found = KMeans(BRANCHING, n_init=1, max_iter=num_iterations, tol=0, random_state=seed).fit(points)
-        return found.labels_, np.array([found.inertia_])
-
-    return fit
-
-
-def faiss_node(num_iterations: int, seed: int) -> NODE_OF_PEER:
-    """Return faiss's k-means of one node."""
-    import faiss
-
-    def fit(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found = faiss.Kmeans(
-            DIM,
-            BRANCHING,
-            niter=num_iterations,
-            seed=seed + 1,
-            min_points_per_centroid=1,
-            max_points_per_centroid=1 << 30,
-        )
-        found.train(points)
-        squared, labels = found.index.search(points, 1)
-        return labels[:, 0], squared
-
-    return fit
-
-
 def print_floor(num: int, arguments: argparse.Namespace) -> float:
     """Print and return the least time for what any Lloyd of all points must do: read them and multiply them."""
     block = torch.randn(65_536, DIM)
@@ -201,8 +126,7 @@ def compare_fits(features_ND: np.ndarray, arguments: argparse.Namespace) -> Code
     floor = print_floor(len(features_ND), arguments)
     rows: list[list[Fitted]] = [[]]
     codebook: Codebook | None = None
-    peers = [("faiss", faiss_node), ("scikit-learn", scikit_learn_node)]
-    peers = [peer for peer in peers if peer[0] not in arguments.skip]
+    peers = [(name, make_node) for name, make_node in PEERS.items() if name not in arguments.skip]
     rows += [[] for _ in peers]
     for seed in range(arguments.seeds):
         fitted, codebook = fit_ours(features_ND, arguments, seed=seed)
@@ -297,9 +221,11 @@ def main() -> None:
     parser.add_argument("--num-levels", type=int, default=4)
     parser.add_argument("--num-iterations", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=1, help="so many fits of each; means are printed")
-    parser.add_argument("--skip", action="append", default=[], choices=["scikit-learn", "faiss"])
+    parser.add_argument("--skip", action="append", default=[], choices=sorted(PEERS))
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
+    if device.type == "cpu" and "faiss" not in arguments.skip and find_spec("faiss") is None:
+        parser.error("faiss is not installed: pip install faiss-cpu, or --skip faiss")
     num = arguments.num_features or (200_000 if device.type == "cpu" else 4_000_000)
     name = (
         torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"

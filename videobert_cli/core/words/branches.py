@@ -5,9 +5,13 @@ products in float32 decide where they can; where two children are nearer to each
 float64 does.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
 
 import torch
+
+from videobert_cli.core.words.tiles import Tiles, cut_into_tiles
 
 # Shapes: N points, M of them picked, D feature after the projection, R nodes of a level in use, U those of them that
 # change, P nodes of the level above in use, K most children of one node, S slots (points in tiles), G tiles, T slots
@@ -18,23 +22,13 @@ import torch
 _ROUNDING = {"highest": 1e-5}
 _COARSE_ROUNDING = 1e-2
 _EXACT_BLOCK_ELEMENTS = 1 << 22
+# Nodes with more children are bound by arithmetic, and a library's product serves them better than the kernel.
+_MOST_IN_KERNEL = 64
 # A CPU multiplies what fits in its cache; a GPU wants large products.
 _CHUNK_ELEMENTS = {"cpu": 1 << 21, "cuda": 1 << 26}
 _CACHED_ELEMENTS = 1 << 18
-_NUM_SLOTS = 1 << 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Tiles:
-    """Points sorted by parent and cut into tiles of one parent each; `points_S` may name a point that fills a gap."""
-
-    points_S: torch.Tensor
-    parents_G: torch.Tensor
-    slots_M: torch.Tensor
-    order_M: torch.Tensor
-    tile_num_slots: int
-    counts_G: torch.Tensor
-    is_together: bool
+# A GPU waits for each launch; what is made of these slots is a few hundred MB.
+_NUM_SLOTS = {"cpu": 1 << 16, "cuda": 1 << 22}
 
 
 class Branches:
@@ -85,12 +79,12 @@ class Branches:
         reached_M = torch.empty_like(parents_M)
         if len(parents_M) == 0:
             return reached_M
-        tiles = self._tiles(parents_M, picked_M)
-        num_tiles = max(1, _NUM_SLOTS // tiles.tile_num_slots)
+        tiles = cut_into_tiles(parents_M, picked_M=picked_M)
+        num_tiles = max(1, _NUM_SLOTS.get(parents_M.device.type, 1 << 16) // tiles.num_slots)
         children_S = torch.empty_like(tiles.points_S)
         for start in range(0, len(tiles.parents_G), num_tiles):
             part = slice(start, start + num_tiles)
-            slots = slice(start * tiles.tile_num_slots, (start + num_tiles) * tiles.tile_num_slots)
+            slots = slice(start * tiles.num_slots, (start + num_tiles) * tiles.num_slots)
             lengths_S = lengths_N[tiles.points_S[slots]]
             children_S[slots] = self._decided(points_ND, tiles, part=part, slots=slots, lengths_S=lengths_S)
         found_M = children_S[tiles.slots_M]
@@ -116,43 +110,10 @@ class Branches:
             self._lengths_PK[parents_U, children_U] = lengths[0].float()
             self._reaches_PK[parents_U, children_U] = (lengths[1] + lengths[2]).float()
 
-    def _tiles(self, parents_M: torch.Tensor, picked_M: torch.Tensor | None) -> _Tiles:
-        device, num = parents_M.device, len(parents_M)
-        order_M = torch.argsort(parents_M, stable=True)
-        present_G, counts = torch.unique_consecutive(parents_M[order_M], return_counts=True)
-        sources_M = order_M if picked_M is None else picked_M[order_M]
-        # Where the points of a node lie together they are multiplied in place.
-        borders = counts.cumsum(0)[:-1] - 1
-        is_next = sources_M[1:] - sources_M[:-1] == 1
-        is_next[borders] = True
-        is_together = device.type == "cpu" and bool(is_next.all())
-        # Tiles as large as a typical node: larger ones would be mostly gaps, smaller ones slow products.
-        typical = num // len(present_G)
-        tile = 8 if typical < 32 else 32 if typical < 512 else 256
-        if is_together:
-            tile = max(64, tile) if typical < 128 else 256
-        num_tiles = -(-counts // tile)
-        first_slots = (num_tiles.cumsum(0) - num_tiles) * tile
-        starts = counts.cumsum(0) - counts
-        slots_M = torch.arange(num, device=device) + torch.repeat_interleave(first_slots - starts, counts)
-        counts_G = torch.full((int(num_tiles.sum()),), tile, device=device)
-        counts_G[num_tiles.cumsum(0) - 1] = counts - (num_tiles - 1) * tile
-        points_S = sources_M[:1].repeat(int(num_tiles.sum()) * tile)
-        points_S[slots_M] = sources_M
-        return _Tiles(
-            points_S=points_S,
-            parents_G=torch.repeat_interleave(present_G, num_tiles),
-            slots_M=slots_M,
-            order_M=order_M,
-            tile_num_slots=tile,
-            counts_G=counts_G,
-            is_together=is_together,
-        )
-
     def _decided(
         self,
         points_ND: torch.Tensor,
-        tiles: _Tiles,
+        tiles: Tiles,
         *,
         part: slice,
         slots: slice,
@@ -160,9 +121,7 @@ class Branches:
     ) -> torch.Tensor:
         """Return the child (S,) of the lowest score, decided anew in float64 where the two lowest are too close."""
         parents_G, points_S = tiles.parents_G[part], tiles.points_S[slots]
-        products_GKT = self._products(points_ND, tiles, part=part, slots=slots)
-        scores_GKT = products_GKT.mul_(-2).add_(self._offsets_PK[parents_G][:, :, None])
-        lowest_GT, second_GT, child_GT = _two_lowest(scores_GKT)
+        lowest_GT, second_GT, child_GT = self._two_lowest(points_ND, tiles, part=part, slots=slots)
         largest_G1 = self._lengths_PK.amax(dim=1)[parents_G, None]
         reach_G1 = self._reaches_PK.amax(dim=1)[parents_G, None]
         terms_GT = largest_G1 * (2 * lengths_S.view_as(lowest_GT) + reach_G1)
@@ -170,15 +129,33 @@ class Branches:
         child_S = child_GT.reshape(-1)
         ambiguous_A = torch.nonzero((second_GT - lowest_GT <= rounding * terms_GT).reshape(-1)).flatten()
         if len(ambiguous_A):
-            parents_A = parents_G[ambiguous_A // tiles.tile_num_slots]
+            parents_A = parents_G[ambiguous_A // tiles.num_slots]
             child_S[ambiguous_A] = self._exact(points_ND, points_S[ambiguous_A], parents_A)
         return child_S
 
-    def _products(self, points_ND: torch.Tensor, tiles: _Tiles, *, part: slice, slots: slice) -> torch.Tensor:
+    def _two_lowest(
+        self, points_ND: torch.Tensor, tiles: Tiles, *, part: slice, slots: slice
+    ) -> "_TwoLowest":
+        """Return each point's lowest score, the second lowest and whose the lowest is (G, T)."""
+        kernel = _kernel() if points_ND.is_cuda and self._most <= _MOST_IN_KERNEL else None
+        if kernel is not None:
+            found = kernel(
+                points_ND,
+                points_S=tiles.points_S[slots],
+                parents_G=tiles.parents_G[part],
+                relative_PKD=self._relative_PKD,
+                offsets_PK=self._offsets_PK,
+            )
+            return _TwoLowest(*found)
+        products_GKT = self._products(points_ND, tiles, part=part, slots=slots)
+        offsets_GK = self._offsets_PK[tiles.parents_G[part]]
+        return two_lowest(products_GKT.mul_(-2).add_(offsets_GK[:, :, None]))
+
+    def _products(self, points_ND: torch.Tensor, tiles: Tiles, *, part: slice, slots: slice) -> torch.Tensor:
         """Return each point's products (G, K, T) with its node's children."""
-        parents_G, points_S, tile = tiles.parents_G[part], tiles.points_S[slots], tiles.tile_num_slots
+        parents_G, points_S, tile = tiles.parents_G[part], tiles.points_S[slots], tiles.num_slots
         dim = points_ND.shape[1]
-        if tiles.is_together:
+        if tiles.is_together and points_ND.device.type == "cpu":
             return self._products_in_place(points_ND, tiles, part=part, slots=slots)
         products_GKT = points_ND.new_empty(len(parents_G), self._most, tile)
         step = max(1, _CHUNK_ELEMENTS.get(points_ND.device.type, 1 << 21) // (dim * tile))
@@ -193,10 +170,10 @@ class Branches:
         return products_GKT
 
     def _products_in_place(
-        self, points_ND: torch.Tensor, tiles: _Tiles, *, part: slice, slots: slice
+        self, points_ND: torch.Tensor, tiles: Tiles, *, part: slice, slots: slice
     ) -> torch.Tensor:
         """Return what `_products` does where the points of each tile lie together; a gap has products of 0."""
-        parents_G, tile = tiles.parents_G[part], tiles.tile_num_slots
+        parents_G, tile = tiles.parents_G[part], tiles.num_slots
         products_GKT = points_ND.new_zeros(len(parents_G), self._most, tile)
         firsts = tiles.points_S[slots][::tile].tolist()
         for products_KT, parent, first, count in zip(
@@ -224,8 +201,14 @@ class Branches:
         return torch.cat(found)
 
 
-def _two_lowest(scores_GKT: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the lowest score, the second lowest, and whose the lowest is, by whole vectors."""
+class _TwoLowest(NamedTuple):
+    lowest_GT: torch.Tensor
+    second_GT: torch.Tensor
+    child_GT: torch.Tensor
+
+
+def two_lowest(scores_GKT: torch.Tensor) -> _TwoLowest:
+    """Return the lowest score, the second lowest, and whose the lowest is, the first of equals, by whole vectors."""
     lowest_GT = scores_GKT[:, 0].clone()
     second_GT = torch.full_like(lowest_GT, torch.inf)
     child_GT = torch.zeros_like(lowest_GT, dtype=torch.int64)
@@ -234,4 +217,14 @@ def _two_lowest(scores_GKT: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, t
         child_GT.masked_fill_(score_GT < lowest_GT, child)
         second_GT = torch.minimum(second_GT, torch.maximum(lowest_GT, score_GT))
         lowest_GT = torch.minimum(lowest_GT, score_GT)
-    return lowest_GT, second_GT, child_GT
+    return _TwoLowest(lowest_GT, second_GT, child_GT)
+
+
+@cache
+def _kernel() -> Callable[..., tuple[torch.Tensor, torch.Tensor, torch.Tensor]] | None:
+    """Return the kernel for CUDA; None where Triton, which comes with torch for CUDA, is not installed."""
+    try:
+        from videobert_cli.core.words.child_kernel import two_lowest_scores
+    except ImportError:
+        return None
+    return two_lowest_scores
