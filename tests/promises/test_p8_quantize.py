@@ -9,47 +9,19 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from executable import environment, shell, start
-
-from videobert_cli.core.features.store.writer import FeatureStoreWriter
+from made_features import write_features
 
 pytestmark = pytest.mark.slow
-FINGERPRINT = {
-    "backbone": "of a test",
-    "frames_per_second": 20.0,
-    "clip_num_frames": 30,
-    "clip_stride_frames": 30,
-}
-RECIPE = """\
-run: runs/r
-data: {videos: videos.csv}
-extract: {features: F}
-quantize: {branching: 12, num_levels: 4, num_iterations: 30, tolerance: 0.0}
-"""
-
-
-def write_features(folder: Path, *, num_videos: int, num_clips: int, dim: int) -> None:
-    """Write a store `F` of features in groups, a list of the videos and a recipe that takes them."""
-    rng = np.random.default_rng(0)
-    writer = FeatureStoreWriter.create_or_open(folder / "F", fingerprint=FINGERPRINT, dim=dim)
-    centres = rng.normal(size=(300, dim)).astype(np.float32)
-    names = [f"v{number:04d}" for number in range(num_videos)]
-    for name in names:
-        noise = rng.standard_normal((num_clips, dim), dtype=np.float32)
-        features_TD = (centres[rng.integers(len(centres), size=num_clips)] + 1.5 * noise).astype(np.float16)
-        writer.add(name, features_TD=features_TD, clip_start_seconds_T=np.arange(num_clips) * 1.5, facts={})
-    writer.seal()
-    (folder / "videos.csv").write_text("video,split\n" + "".join(f"{name}.mp4,train\n" for name in names))
-    (folder / "recipe.yaml").write_text(RECIPE)
+RECIPE = "quantize: {branching: 12, num_levels: 4, num_iterations: 30, tolerance: 0.0}"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Features that take some ten seconds to cluster, and the run `runs/whole` that was never disturbed."""
     folder = tmp_path_factory.mktemp("quantize")
-    write_features(folder, num_videos=100, num_clips=400, dim=400)
+    write_features(folder, recipe=RECIPE, num_videos=100, num_clips=400, dim=400)
     done = shell("quantize", "recipe.yaml", "--set", "run=runs/whole", folder=folder)
     assert done.exit_code == 0, done.err
     return folder
