@@ -55,19 +55,21 @@ def draw_points(
     """
     chances_P = (max_seeding_points(len(counts_P)) / counts_P.clamp(min=1).double()).clamp(max=1)
     chances_P = torch.where(picked_P, chances_P, 0.0)
-    drawn, nodes = [], []
-    for start, stop in points.blocks:
-        nodes_B = nodes_N[start:stop].long()
-        values_B = torch.from_numpy(_hashes(points.rows_of_all(start, stop).cpu().numpy(), seed=seed))
-        rows = torch.nonzero(values_B.to(points.device) < chances_P[nodes_B]).flatten()
+    rows_of_blocks = [
+        _drawn_rows(points, nodes_N, block=block, chances_P=chances_P, seed=seed) for block in points.blocks
+    ]
+    # At one place from the start: small pieces between blocks that come and go would keep the memory of those.
+    num_drawn = sum(len(rows) for rows in rows_of_blocks)
+    drawn_UD = torch.empty(num_drawn, points.dim, device=points.device)
+    nodes_U = torch.empty(num_drawn, dtype=torch.int64, device=points.device)
+    num_done = 0
+    for (start, stop), rows in zip(points.blocks, rows_of_blocks, strict=True):
         if len(rows):
-            rows = rows[torch.argsort(nodes_B[rows], stable=True)]
-            drawn.append(points.read(start, stop).index_select(0, rows))
-            nodes.append(nodes_B[rows])
-    if not drawn:
-        drawn, nodes = [torch.zeros(0, points.dim, device=points.device)], [nodes_N[:0].long()]
-    drawn_UD = points.ranks.rows(drawn[0] if len(drawn) == 1 else torch.cat(drawn))
-    nodes_U = points.ranks.rows(nodes[0] if len(nodes) == 1 else torch.cat(nodes))
+            part = slice(num_done, num_done + len(rows))
+            torch.index_select(points.read(start, stop), 0, rows, out=drawn_UD[part])
+            nodes_U[part] = nodes_N[start:stop][rows].long()
+            num_done += len(rows)
+    drawn_UD, nodes_U = points.ranks.rows(drawn_UD), points.ranks.rows(nodes_U)
     if bool((nodes_U[1:] >= nodes_U[:-1]).all()):
         return drawn_UD, nodes_U
     order_U = torch.argsort(nodes_U, stable=True)
@@ -112,6 +114,22 @@ def first_children(
 
 
 # --- details --------------------------------------------------------------------------------------------
+
+
+def _drawn_rows(
+    points: TrainingPoints,
+    nodes_N: torch.Tensor,
+    *,
+    block: tuple[int, int],
+    chances_P: torch.Tensor,
+    seed: int,
+) -> torch.Tensor:
+    """Return which rows of a block are drawn, sorted by node."""
+    start, stop = block
+    nodes_B = nodes_N[start:stop].long()
+    values_B = torch.from_numpy(_hashes(points.rows_of_all(start, stop).cpu().numpy(), seed=seed))
+    rows = torch.nonzero(values_B.to(points.device) < chances_P[nodes_B]).flatten()
+    return rows[torch.argsort(nodes_B[rows], stable=True)]
 
 
 def _hashes(rows: np.ndarray, *, seed: int) -> np.ndarray:
