@@ -49,3 +49,44 @@ def test_the_plan_names_every_model(invoke, folder: Path) -> None:
     assert lines.count("nothing was written (--dry-run)") == 1
     document = json.loads(invoke("evaluate", "tiny.yaml", *_flags(*MODELS), "--dry-run", "--json").out)
     assert [document["outputs"][model]["stages"]["evaluate"] for model in MODELS] == ["missing", "missing"]
+
+
+ABLATION = """\
+seeds: [0, 1]
+metrics: [zero_shot.verb.top1, classify.accuracy]
+variants:
+  all: []
+  "no alignment": [pretrain.losses.alignment=0.0]
+"""
+
+
+@pytest.mark.slow
+def test_an_ablation_is_one_table_and_goes_on_where_it_was(invoke, folder: Path) -> None:
+    (folder / "ablation.yaml").write_text(ABLATION)
+    done = invoke("evaluate", "tiny.yaml", "--ablation", "ablation.yaml", "-q")
+    assert done.exit_code == 0, done.err
+    heads, _, *rows = done.out.splitlines()
+    assert heads == "| 2 seeds | zero_shot.verb.top1 | classify.accuracy |"
+    assert [row.split(" | ")[0] for row in rows] == ["| all", "| no alignment"]
+    again = json.loads(invoke("evaluate", "tiny.yaml", "--ablation", "ablation.yaml", "--json").out)
+    assert again["status"] == "nothing-to-do"
+    alone = json.loads(invoke("evaluate", "tiny.yaml", "--json").out)
+    # The recipe's own run, made from the same features with the same seed, has the same score.
+    assert again["metrics"]["all:0:classify.accuracy"] == alone["metrics"]["classify.accuracy"]
+    assert not (folder / "runs/tiny-ablation/all-0/extract/features").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--ablation", "nothing"), "there is no ablation 'nothing'"),
+        (("--ablation", "ablation.yaml", "--seed", "1"), "--ablation has seeds"),
+        (("--ablation", "ablation.yaml", "--set", "pretrain.loop.num_step=1"), "num_steps"),
+    ],
+)
+def test_what_an_ablation_cannot_do_is_told_before_any_work(invoke, folder: Path, flags, told) -> None:
+    (folder / "ablation.yaml").write_text(ABLATION)
+    outcome = invoke("evaluate", "tiny.yaml", *flags)
+    assert outcome.exit_code == 2
+    assert told in outcome.err
+    assert not (folder / "runs/tiny-ablation").exists()

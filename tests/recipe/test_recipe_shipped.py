@@ -11,7 +11,7 @@ from videobert_cli.recipe.reference import PAGE_PATH, SCHEMA_PATH, recipes_page,
 from videobert_cli.recipe.snapshot import resolved_yaml
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted((ROOT / "recipes").rglob("*.yaml"))
+FILES = sorted((ROOT / "recipes").glob("*.yaml"))
 NAMES = ["demo", "howto100m", "kinetics400", "youcook2"]
 
 

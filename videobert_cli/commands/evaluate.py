@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from videobert_cli.commands import flags
+from videobert_cli.commands.ablation import run_ablation
 from videobert_cli.commands.models import require_model
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.score import Missing, score_files
@@ -20,12 +21,14 @@ HELP = """Held-out segments become scores, beside chance and language prior.
 Without --model the run's own models are measured, and made first where they are missing; --model DIR (repeatable)
 measures models made elsewhere with the same codebook.
 
+With --ablation FILE each variant of the recipe in it is made and measured with some seeds: one table.
+
 With --score REFERENCES the argument is a file of captions, made by anything, and their metrics are coco-caption's.
 
 \b
 Examples:
   videobert evaluate recipes/demo.yaml
-  for seed in 0 1 2; do videobert evaluate demo --seed $seed --set run=runs/demo-$seed; done
+  videobert evaluate demo --ablation demo
   videobert evaluate --score references.json captions.json
 """
 
@@ -38,6 +41,10 @@ ScoreOption = Annotated[
     typer.Option(
         "--score", metavar="REFERENCES", help="Score the captions of a JSON file against these references."
     ),
+]
+AblationOption = Annotated[
+    str | None,
+    typer.Option("--ablation", metavar="FILE", help="Variants of the recipe and seeds: one table of all."),
 ]
 MissingOption = Annotated[
     Missing, typer.Option("--missing", help="With --score: what references without a caption are.")
@@ -55,6 +62,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     recipe: flags.RecipeArgument,
     overrides: flags.SetOption = [],  # noqa: B006 - typer reads the default, nothing changes it
     model: ModelsOption = [],  # noqa: B006 - as above
+    ablation: AblationOption = None,
     score: ScoreOption = None,
     missing: MissingOption = "error",
     details: DetailsOption = None,
@@ -72,7 +80,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
 ) -> CommandResult:
     """Measure the models of a recipe, models made elsewhere, or captions."""
     if score is not None:
-        if model or overrides or dry_run or print_config:
+        if model or overrides or dry_run or print_config or ablation:
             raise UsageError(
                 "--score takes no recipe, and none of its flags",
                 fix="videobert evaluate --score REFS CAPTIONS",
@@ -92,6 +100,13 @@ def command(  # noqa: PLR0913 - one parameter a flag
         is_strict=strict,
         common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose),
     )
+    if ablation is not None:
+        if model or dry_run or print_config or seed is not None:
+            raise UsageError(
+                "--ablation has seeds and models of its own: not with --model, --seed, --dry-run or --print-config",
+                fix=f"videobert evaluate {recipe} --ablation {ablation}",
+            )
+        return run_ablation(ablation, recipe, flags=stage_flags)
     if print_config:
         return run_stage("evaluate", recipe, flags=stage_flags)
     # A mistyped name must not be found only when the models before it have been measured.

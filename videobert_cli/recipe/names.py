@@ -20,6 +20,33 @@ _WEIGHTS = frozenset({".safetensors", ".pt", ".pth", ".bin", ".ckpt"})
 
 def shipped_recipes() -> dict[str, Path]:
     """Return the recipes that come with videobert by name: of the source tree, or of where pip put them."""
+    return _named_files(_shipped_folder())
+
+
+def resolve_ablation(name_or_path: str) -> Path:
+    """Return an ablation's file: the path itself where it is one, else the one of that name that we ship.
+
+    Raises:
+        UsageError: There is none.
+    """
+    path, folder = Path(name_or_path), _shipped_folder()
+    shipped = _named_files(folder / "ablations" if folder else None)
+    if path.is_file():
+        return path
+    if name_or_path in shipped:
+        return shipped[name_or_path]
+    raise UsageError(
+        f"there is no ablation {name_or_path!r}, neither as a file nor among those we ship",
+        at=f"--ablation {name_or_path}",
+        fix=f"ablations we ship: {', '.join(shipped) or 'none found'}",
+    )
+
+
+def _named_files(folder: Path | None) -> dict[str, Path]:
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))} if folder else {}
+
+
+def _shipped_folder() -> Path | None:
     package_parent = Path(videobert_cli.__file__).parent.parent
     share = Path("share") / "videobert" / "recipes"
     folders = (package_parent / "recipes", package_parent / share, Path(sysconfig.get_path("data")) / share)
@@ -27,8 +54,8 @@ def shipped_recipes() -> dict[str, Path]:
     user = Path(sysconfig.get_path("data", sysconfig.get_preferred_scheme("user"))) / share
     for folder in (*folders, user):
         if (folder / _MARK).is_file():
-            return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-    return {}
+            return folder
+    return None
 
 
 def is_recipe_name(name: str) -> bool:
