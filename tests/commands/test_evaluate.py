@@ -90,3 +90,40 @@ def test_what_an_ablation_cannot_do_is_told_before_any_work(invoke, folder: Path
     assert outcome.exit_code == 2
     assert told in outcome.err
     assert not (folder / "runs/tiny-ablation").exists()
+
+
+def test_models_are_compared_on_the_same_segments(invoke, folder: Path) -> None:
+    flags = _flags(MODELS[0], MODELS[0])
+    alone = invoke("evaluate", "tiny.yaml", *flags[:2], "--compare")
+    assert alone.exit_code == 2
+    assert "needs two models" in alone.err
+    (folder / "same").symlink_to(folder / MODELS[0])
+    done = invoke("evaluate", "tiny.yaml", "--model", MODELS[0], "--model", "same", "--compare", "--json")
+    assert done.exit_code == 0, done.err
+    metrics = json.loads(done.out)["metrics"]
+    assert metrics["same:zero_shot.verb.top1.difference"] == 0
+    assert metrics["same:zero_shot.verb.top1.difference.p"] == 1
+    shown = invoke("evaluate", "tiny.yaml", "--model", MODELS[0], "--model", "same", "--compare")
+    assert f"above {MODELS[0]}, 95 % over draws of videos:" in shown.out
+
+
+def test_models_without_a_common_task_cannot_be_compared(invoke, folder: Path) -> None:
+    outcome = invoke("evaluate", "tiny.yaml", *_flags(*MODELS), "--compare")
+    assert outcome.exit_code == 2
+    assert "no task that all of the models can do" in outcome.err
+
+
+def test_an_evaluation_is_appended_once(invoke, folder: Path) -> None:
+    for number in range(2):
+        outcome = invoke("evaluate", "tiny.yaml", *_flags(*MODELS), "--append", "results/all.jsonl")
+        assert outcome.exit_code == 0, outcome.err
+        said = "2 appended" if number == 0 else "0 appended, 2 known"
+        assert outcome.out.splitlines()[-1] == f"results/all.jsonl: {said}"
+    lines = [json.loads(line) for line in (folder / "results/all.jsonl").read_text().splitlines()]
+    assert [line["model"] for line in lines] == list(MODELS)
+    assert "zero_shot.verb.top1" in lines[0]["metrics"]
+    (folder / "broken.jsonl").write_text("{}\n")
+    broken = invoke("evaluate", "tiny.yaml", "--append", "broken.jsonl")
+    assert broken.exit_code == 3
+    assert "line 1 is no evaluation" in broken.err
+    assert (folder / "broken.jsonl").read_text() == "{}\n"

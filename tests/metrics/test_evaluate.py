@@ -72,7 +72,10 @@ def test_metrics_are_flat_and_beside_chance_prior_and_groups(cloze):
             name = f"zero_shot.{slot}.top{k}"
             expected |= {
                 name,
-                *(f"{name}.{end}" for end in ("language_prior", "chance", "seen_pairs", "unseen_pairs")),
+                *(
+                    f"{name}.{end}"
+                    for end in ("language_prior", "chance", "seen_pairs", "unseen_pairs", "low", "high")
+                ),
             }
     assert set(metrics) == expected
     assert metrics["zero_shot.num_segments"] == 60
@@ -103,6 +106,8 @@ def test_an_untrained_model_and_the_prior_score_about_chance(cloze):
     metrics = evaluate(cloze, segments(num)).metrics
     for slot, chance in (("verb", 1 / 4), ("object", 1 / 3)):
         deviation = np.sqrt(chance * (1 - chance) / num)
+        score = metrics[f"zero_shot.{slot}.top1"]
+        assert metrics[f"zero_shot.{slot}.top1.low"] < score < metrics[f"zero_shot.{slot}.top1.high"]
         for name in (f"zero_shot.{slot}.top1", f"zero_shot.{slot}.top1.language_prior"):
             assert abs(metrics[name] - chance) < 4 * deviation, name
 
@@ -116,6 +121,7 @@ def test_predictions_name_segment_truth_and_answer(cloze):
         assert prediction["verb"] == {
             "truth": found[number].labels["verb"],
             "predicted": VERBS[int(scores[number].argmax())],
+            "rank": 1 + sum(scores[number] > scores[number][VERBS.index(found[number].labels["verb"])]),
         }
         assert prediction["object"]["predicted"] in OBJECTS
     assert not result.predictions[0]["unseen_pair"]

@@ -8,6 +8,7 @@ import typer
 
 from videobert_cli.commands import flags
 from videobert_cli.commands.ablation import run_ablation
+from videobert_cli.commands.comparison import compare_evaluations
 from videobert_cli.commands.models import require_model
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.score import Missing, score_files
@@ -20,6 +21,9 @@ HELP = """Held-out segments become scores, beside chance and language prior.
 
 Without --model the run's own models are measured, and made first where they are missing; --model DIR (repeatable)
 measures models made elsewhere with the same codebook.
+
+--compare says what each of several models is above the first, and whether that could be chance; --append FILE collects
+evaluations of shell loops in one file.
 
 With --ablation FILE each variant of the recipe in it is made and measured with some seeds: one table.
 
@@ -42,6 +46,18 @@ ScoreOption = Annotated[
         "--score", metavar="REFERENCES", help="Score the captions of a JSON file against these references."
     ),
 ]
+CompareOption = Annotated[
+    bool,
+    typer.Option(
+        "--compare", help="With several --model: what each is above the first, and whether by chance."
+    ),
+]
+AppendOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--append", metavar="FILE", help="Add each evaluation to a .jsonl file, one line, none twice."
+    ),
+]
 AblationOption = Annotated[
     str | None,
     typer.Option("--ablation", metavar="FILE", help="Variants of the recipe and seeds: one table of all."),
@@ -62,6 +78,8 @@ def command(  # noqa: PLR0913 - one parameter a flag
     recipe: flags.RecipeArgument,
     overrides: flags.SetOption = [],  # noqa: B006 - typer reads the default, nothing changes it
     model: ModelsOption = [],  # noqa: B006 - as above
+    compare: CompareOption = False,
+    append: AppendOption = None,
     ablation: AblationOption = None,
     score: ScoreOption = None,
     missing: MissingOption = "error",
@@ -79,17 +97,11 @@ def command(  # noqa: PLR0913 - one parameter a flag
     debug: flags.DebugOption = False,  # noqa: ARG001 - read by the frame around all commands
 ) -> CommandResult:
     """Measure the models of a recipe, models made elsewhere, or captions."""
+    others = [bool(model), dry_run, print_config, compare, append is not None]
     if score is not None:
-        if model or overrides or dry_run or print_config or ablation:
-            raise UsageError(
-                "--score takes no recipe, and none of its flags",
-                fix="videobert evaluate --score REFS CAPTIONS",
-            )
+        _refuse(any((*others, overrides, ablation)), "--score takes no recipe, and none of its flags")
         return score_files(score, Path(recipe), missing=missing, details=details, is_overwrite=overwrite)
-    if details is not None:
-        raise UsageError(
-            "--details goes with --score", fix="a run keeps its predictions by itself: evaluate/*.jsonl"
-        )
+    _refuse(details is not None, "--details goes with --score; a run keeps its predictions by itself")
     stage_flags = StageFlags(
         overrides=overrides,
         seed=seed,
@@ -101,21 +113,54 @@ def command(  # noqa: PLR0913 - one parameter a flag
         common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose),
     )
     if ablation is not None:
-        if model or dry_run or print_config or seed is not None:
-            raise UsageError(
-                "--ablation has seeds and models of its own: not with --model, --seed, --dry-run or --print-config",
-                fix=f"videobert evaluate {recipe} --ablation {ablation}",
-            )
+        _refuse(any((*others, seed is not None)), "--ablation has seeds and models of its own")
         return run_ablation(ablation, recipe, flags=stage_flags)
     if print_config:
         return run_stage("evaluate", recipe, flags=stage_flags)
+    _refuse(compare and len(model) < 2, f"--compare needs two models or more (--model), {len(model)} given")
     # A mistyped name must not be found only when the models before it have been measured.
     for path in model:
         require_model(path)
     models: list[Path | None] = list(model) or [None]
     results = [run_stage("evaluate", recipe, flags=stage_flags, model=path) for path in models]
-    together = _plans if dry_run else _together
-    return together(results, models=[str(path) for path in model])
+    if dry_run:
+        return _plans(results, models=[str(path) for path in model])
+    together = _together(results, models=[str(path) for path in model])
+    if append is not None:
+        together = _appended(together, results, models=models, file=append)
+    return _compared(together) if compare else together
+
+
+def _refuse(is_wrong: object, problem: str) -> None:
+    if is_wrong:
+        raise UsageError(problem, fix="videobert evaluate --help has an example of each")
+
+
+def _appended(
+    together: CommandResult, results: list[CommandResult], *, models: list[Path | None], file: Path
+) -> CommandResult:
+    from videobert_cli.pipeline.results_file import append_evaluation
+
+    num_appended = sum(
+        append_evaluation(
+            file,
+            Path(str(result.outputs["evaluate"])),
+            run=str(result.run),
+            model=str(model) if model else None,
+        )
+        for result, model in zip(results, models, strict=True)
+    )
+    num_known = len(results) - num_appended
+    line = f"{file}: {num_appended} appended" + (f", {num_known} known" if num_known else "")
+    outputs = {**together.outputs, "appended_to": str(file)}
+    return replace(together, outputs=outputs, lines=(*together.lines, line))
+
+
+def _compared(together: CommandResult) -> CommandResult:
+    metrics, lines = compare_evaluations(
+        {model: Path(str(path)) for model, path in together.outputs.items() if model != "appended_to"}
+    )
+    return replace(together, metrics={**together.metrics, **metrics}, lines=(*together.lines, "", *lines))
 
 
 def _plans(results: list[CommandResult], *, models: list[str]) -> CommandResult:

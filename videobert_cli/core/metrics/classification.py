@@ -28,11 +28,20 @@ def top_k_accuracy(scores_NC: np.ndarray, truth_N: np.ndarray, *, k: int) -> flo
     """
     if len(truth_N) == 0:
         return float("nan")
+    return float((true_ranks(scores_NC, truth_N) <= k).mean())
+
+
+def true_ranks(scores_NC: np.ndarray, truth_N: np.ndarray) -> np.ndarray:
+    """Return the rank (N,) of each row's true column, from 1; ties and scores that are no number count against it.
+
+    >>> true_ranks(np.array([[0.1, 0.7, 0.2], [0.5, 0.5, 0.0]]), np.array([2, 0]))
+    array([2, 2])
+    """
     true_score_N1 = scores_NC[np.arange(len(truth_N)), truth_N][:, None]
     # "Not worse" rather than "better or equal": a score that is not a number counts against the model, too.
-    num_rivals_N = (~(scores_NC < true_score_N1)).sum(axis=1) - 1
-    is_number_N = ~np.isnan(true_score_N1[:, 0])
-    return float(((num_rivals_N < k) & is_number_N).mean())
+    ranks_N = (~(scores_NC < true_score_N1)).sum(axis=1)
+    ranks_N[np.isnan(true_score_N1[:, 0])] = scores_NC.shape[1] + 1
+    return np.asarray(ranks_N)
 
 
 def classification_scores(

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from videobert_cli.core.metrics.classification import classification_scores, top_k_accuracy
+from videobert_cli.core.metrics.classification import classification_scores, top_k_accuracy, true_ranks
+from videobert_cli.core.metrics.intervals import mean_interval
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.sequences.labelled import LabelledWords
 from videobert_cli.core.tasks.classify import class_probabilities
@@ -71,10 +72,17 @@ def evaluate_zero_shot(
         prior_1C = cloze.scores([None], slot=slot, candidates=names)
         prior_NC = np.repeat(prior_1C, len(segments), axis=0)
         truth_N = np.array([names.index(segment.labels[column]) for segment in segments])
+        ranks_N = true_ranks(scores_NC, truth_N)
         metrics |= _slot_metrics(slot, scores_NC, prior_NC=prior_NC, truth_N=truth_N, is_unseen_N=is_unseen_N)
+        for k in TOP_KS:
+            metrics |= _interval(f"zero_shot.{slot}.top{k}", ranks_N <= k, segments=segments)
         for number, prediction in enumerate(predictions):
             best = int(scores_NC[number].argmax())
-            prediction[slot] = {"truth": names[truth_N[number]], "predicted": names[best]}
+            prediction[slot] = {
+                "truth": names[truth_N[number]],
+                "predicted": names[best],
+                "rank": int(ranks_N[number]),
+            }
             prediction["unseen_pair"] = bool(is_unseen_N[number])
     return TaskResult(metrics=metrics, predictions=predictions)
 
@@ -97,14 +105,16 @@ def evaluate_classification(
     probabilities_NC = class_probabilities(model, tokenizer, words=[segment.words_T for segment in known])
     truth_N = np.array([list(classes).index(segment.labels[label]) for segment in known])
     scores = classification_scores(probabilities_NC, truth_N, classes=classes)
+    ranks_N = true_ranks(probabilities_NC, truth_N)
     predictions = [
         _identity(segment)
         | {
             "truth": classes[truth],
             "predicted": classes[int(row.argmax())],
+            "rank": int(rank),
             "confidence": round(float(row.max()), 4),
         }
-        for segment, row, truth in zip(known, probabilities_NC, truth_N, strict=True)
+        for segment, row, truth, rank in zip(known, probabilities_NC, truth_N, ranks_N, strict=True)
     ]
     metrics = {
         "classify.accuracy": scores.accuracy,
@@ -115,6 +125,7 @@ def evaluate_classification(
         "classify.num_segments": float(scores.num_segments),
         "classify.num_segments_of_unknown_class": float(len(segments) - len(known)),
     }
+    metrics |= _interval("classify.accuracy", ranks_N == 1, segments=known)
     return TaskResult(metrics=metrics, predictions=predictions, text=scores.report_text)
 
 
@@ -132,6 +143,11 @@ def _slot_metrics(
             if is_member_N.any():
                 metrics[f"{name}.{group}"] = top_k_accuracy(scores_NC[is_member_N], truth_N[is_member_N], k=k)
     return metrics
+
+
+def _interval(name: str, is_right_N: np.ndarray, *, segments: Sequence[LabelledWords]) -> dict[str, float]:
+    interval = mean_interval(is_right_N, [segment.video_id for segment in segments])
+    return {f"{name}.low": interval.low, f"{name}.high": interval.high}
 
 
 def _identity(segment: LabelledWords) -> dict[str, Any]:
