@@ -1,6 +1,6 @@
 """The training loop's news as the pipeline's news."""
 
-from videobert_cli.core.training.loop import LoopEvents, LoopProgress
+from videobert_cli.core.training.records import LoopEvents, LoopProgress
 from videobert_cli.pipeline.run import Run
 
 _SHOWN = ("loss", "text_accuracy", "visual_accuracy", "alignment_accuracy", "accuracy")

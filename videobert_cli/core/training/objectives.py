@@ -4,19 +4,20 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
-from videobert_cli.core.model.losses import Score
+from videobert_cli.core.model.losses import Score, split_labels
 from videobert_cli.core.model.pretraining import PretrainingOutput, VideoBERTForPreTraining
 from videobert_cli.core.sequences.batches import Batches
 from videobert_cli.core.sequences.joint import JointVocabulary, join, subsample, truncate, unmasked
-from videobert_cli.core.sequences.packing import PackedBatch, TokenSequence, pack
+from videobert_cli.core.sequences.packing import NO_LABEL, PackedBatch, TokenSequence, pack
 from videobert_cli.core.sequences.token_sequence import PAIRINGS
-from videobert_cli.core.training.loop import StepReport
+from videobert_cli.core.training.job import PartReport, Tally, share
 from videobert_cli.core.training.options import LossWeights
 from videobert_cli.runtime import derive_seed
 
@@ -50,18 +51,29 @@ class PretrainingJob:
         self._validate_num_batches = validate_num_batches
         self._device = next(model.parameters()).device
 
-    def step(self, step: int, *, first_sequence: int = 0) -> StepReport:
-        """Run the forward pass of the batch of `step`."""
-        batch = self._batches.batch(step, first_sequence=first_sequence)
-        output = self.model(batch.to(self._device))
-        tallies = _tallies(output, batch)
-        return StepReport(
-            loss=self._total(output),
-            metrics={name: tally.mean for name, tally in tallies.items()},
-            num_sequences=batch.num_sequences,
-        )
+    def batch(self, step: int, *, first_sequence: int) -> PackedBatch:
+        """Return the sequences of `step`."""
+        return self._batches.batch(step, first_sequence=first_sequence)
 
-    def validate(self) -> Mapping[str, float]:
+    def counts(self, batch: PackedBatch) -> Mapping[str, float]:
+        """Return how many masked text tokens, masked visual words and pairs there are."""
+        labels_P = batch.labels_S[batch.masked_positions_P]
+        is_visual_P, _ = split_labels(labels_P, num_text=self.model.config.vocab_size)
+        num_visual = int(is_visual_P.sum())
+        return {
+            "text": len(labels_P) - num_visual,
+            "visual": num_visual,
+            "alignment": int((batch.alignment_B != NO_LABEL).sum()),
+        }
+
+    def forward(self, batch: PackedBatch, *, counts: Mapping[str, float]) -> PartReport:
+        """Run the forward pass of a part of the batch that has `counts`."""
+        output = self.model(batch.to(self._device))
+        own = self.counts(batch)
+        shares = {name: share(own, counts, name) for name in LOSSES}
+        return PartReport(loss=self._total(output, shares=shares), metrics=_tallies(output, batch))
+
+    def validate(self, *, num_parts: int = 1) -> Mapping[str, float]:
         """Return the mean losses and accuracies over the first epoch of the held-out videos, weighted by count.
 
         Whole batches alone, so that no sample counts twice, unless the epoch has not even one.
@@ -76,17 +88,45 @@ class PretrainingJob:
             num_sequences += batch.num_sequences
             if number and num_sequences > self._held_out_epoch_size:
                 break
-            output = self.model(batch.to(self._device))
-            for name, tally in _tallies(output, batch).items():
-                counts[name] += tally.count
-                sums[name] += tally.mean * tally.count
+            for part in batch.split(num_parts):
+                for name, tally in _tallies(self.model(part.to(self._device)), part).items():
+                    counts[name] += tally.count
+                    sums[name] += tally.mean * tally.count
         metrics = {name: total / counts[name] for name, total in sums.items()}
         metrics["loss"] = sum(self._weights[name] * metrics.get(f"{name}_loss", 0.0) for name in LOSSES)
         return metrics
 
-    def _total(self, output: PretrainingOutput) -> Tensor:
-        terms = [self._weights[name] * getattr(output, f"{name}_loss") for name in LOSSES]
+    def _total(self, output: PretrainingOutput, *, shares: Mapping[str, float]) -> Tensor:
+        terms = [self._weights[name] * shares[name] * getattr(output, f"{name}_loss") for name in LOSSES]
         return torch.stack(terms).sum()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledBatch:
+    """Sequences of segments, and the number of each one's class."""
+
+    packed: PackedBatch
+    classes_B: np.ndarray
+
+    @property
+    def num_sequences(self) -> int:
+        """Number of segments."""
+        return self.packed.num_sequences
+
+    @property
+    def num_tokens(self) -> int:
+        """Number of tokens of all segments."""
+        return self.packed.num_tokens
+
+    def split(self, num_parts: int) -> list[Self]:
+        """Return the batch in parts of about equal numbers of tokens."""
+        parts = self.packed.split(num_parts)
+        ends = np.cumsum([part.num_sequences for part in parts])[:-1]
+        classes = np.split(self.classes_B, ends)
+        return [
+            type(self)(packed=part, classes_B=classes_B)
+            for part, classes_B in zip(parts, classes, strict=True)
+        ]
 
 
 class ClassificationJob:
@@ -114,8 +154,8 @@ class ClassificationJob:
         self._device = next(model.parameters()).device
         self._order = lru_cache(maxsize=2)(self._draw_epoch)
 
-    def step(self, step: int, *, first_sequence: int = 0) -> StepReport:  # noqa: ARG002 - batches are of one size
-        """Run the forward pass of the batch of `step`: every segment once an epoch, in an order of its own."""
+    def batch(self, step: int, *, first_sequence: int) -> LabelledBatch:  # noqa: ARG002 - batches are of one size
+        """Return the segments of `step`: every one once an epoch, in an order of its own."""
         chosen = [
             self._segment_at(step * self._batch_num_sequences + n) for n in range(self._batch_num_sequences)
         ]
@@ -126,12 +166,21 @@ class ClassificationJob:
             )
             for n in chosen
         ]
-        labels_B = torch.tensor([self._train_classes[n] for n in chosen], device=self._device)
-        score = self._score([self._sequence(words_T) for words_T in words], labels_B)
-        accuracy = float(score.num_correct) / len(chosen)
-        return StepReport(loss=score.loss, metrics={"accuracy": accuracy}, num_sequences=len(chosen))
+        return self._labelled(words, [self._train_classes[n] for n in chosen])
 
-    def validate(self) -> Mapping[str, float]:
+    def counts(self, batch: LabelledBatch) -> Mapping[str, float]:
+        """Return how many segments there are."""
+        return {"classes": batch.num_sequences}
+
+    def forward(self, batch: LabelledBatch, *, counts: Mapping[str, float]) -> PartReport:
+        """Run the forward pass of a part of the batch that has `counts`."""
+        score = self._score(batch)
+        num = batch.num_sequences
+        weight = share(self.counts(batch), counts, "classes")
+        accuracy = Tally(mean=float(score.num_correct) / num, count=num)
+        return PartReport(loss=score.loss * weight, metrics={"accuracy": accuracy})
+
+    def validate(self, *, num_parts: int = 1) -> Mapping[str, float]:
         """Return the mean loss and accuracy over all held-out segments."""
         num = len(self._held_words)
         if num == 0:
@@ -139,16 +188,20 @@ class ClassificationJob:
         loss_sum, num_correct = 0.0, 0.0
         for start in range(0, num, self._batch_num_sequences):
             stop = min(num, start + self._batch_num_sequences)
-            labels_B = torch.tensor(list(self._held_classes[start:stop]), device=self._device)
-            score = self._score(
-                [self._sequence(words_T) for words_T in self._held_words[start:stop]], labels_B
-            )
-            loss_sum += float(score.loss.detach()) * (stop - start)
-            num_correct += float(score.num_correct)
+            batch = self._labelled(self._held_words[start:stop], self._held_classes[start:stop])
+            for part in batch.split(num_parts):
+                score = self._score(part)
+                loss_sum += float(score.loss.detach()) * part.num_sequences
+                num_correct += float(score.num_correct)
         return {"loss": loss_sum / num, "accuracy": num_correct / num}
 
-    def _score(self, sequences: list[TokenSequence], labels_B: Tensor) -> Score:
-        score = self.model(pack(sequences).to(self._device), labels_B).score
+    def _labelled(self, words: Sequence[np.ndarray], classes: Sequence[int]) -> LabelledBatch:
+        packed = pack([self._sequence(words_T) for words_T in words])
+        return LabelledBatch(packed=packed, classes_B=np.asarray(classes, dtype=np.int64))
+
+    def _score(self, batch: LabelledBatch) -> Score:
+        labels_B = torch.from_numpy(batch.classes_B).to(self._device)
+        score = self.model(batch.packed.to(self._device), labels_B).score
         if score is None:
             raise RuntimeError("a classifier given labels returned no loss")
         return score
@@ -167,15 +220,7 @@ class ClassificationJob:
         return join(None, unmasked(words_T), vocabulary=self._vocabulary)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Tally:
-    """A mean, and of how many."""
-
-    mean: float
-    count: float
-
-
-def _tallies(output: PretrainingOutput, batch: PackedBatch) -> dict[str, _Tally]:
+def _tallies(output: PretrainingOutput, batch: PackedBatch) -> dict[str, Tally]:
     """Return loss and accuracy of each objective that had something to predict, alignment's for each kind of pair too.
 
     Negatives from the same video are hard, from another video easy: one number would hide the one behind the other.
@@ -186,13 +231,13 @@ def _tallies(output: PretrainingOutput, batch: PackedBatch) -> dict[str, _Tally]
         if count:
             loss = float(getattr(output, f"{name}_loss").detach())
             accuracy = float(getattr(output, f"num_{name}_correct")) / count
-            tallies[f"{name}_loss"] = _Tally(mean=loss, count=count)
-            tallies[f"{name}_accuracy"] = _Tally(mean=accuracy, count=count)
+            tallies[f"{name}_loss"] = Tally(mean=loss, count=count)
+            tallies[f"{name}_accuracy"] = Tally(mean=accuracy, count=count)
     is_correct_B, pairings_B = output.is_alignment_correct_B.cpu(), batch.pairings_B.cpu()
     for number, pairing in enumerate(PAIRINGS):
         is_meant_B = pairings_B == number
         count = float(is_meant_B.sum())
         if count:
             accuracy = float((is_correct_B & is_meant_B).sum()) / count
-            tallies[f"alignment_accuracy_{pairing}"] = _Tally(mean=accuracy, count=count)
+            tallies[f"alignment_accuracy_{pairing}"] = Tally(mean=accuracy, count=count)
     return tallies
