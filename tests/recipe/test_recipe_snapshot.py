@@ -98,6 +98,17 @@ def test_difference_names_changed_added_and_removed_settings() -> None:
     ]
 
 
+def test_a_setting_that_came_later_is_no_difference_by_its_default() -> None:
+    recorded, wanted = (
+        {"pretrain": {"loop": {"num_steps": 5}}},
+        {"pretrain": {"loop": {"num_steps": 5, "new": 1}}},
+    )
+    assert difference(recorded, wanted, origins={"pretrain.loop.new": "default"}) == []
+    assert difference(recorded, wanted, origins={"pretrain.loop.new": "recipe.yaml:3"}) == [
+        "pretrain.loop.new: absent (this run) -> 1 (recipe.yaml:3)"
+    ]
+
+
 def test_difference_knows_numbers_from_truth_values() -> None:
     assert difference({"a": 1, "b": 2}, {"a": True, "b": 2.0}) == ["a: 1 (this run) -> true (recipe)"]
     assert difference({}, {}) == []

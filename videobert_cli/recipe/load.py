@@ -11,14 +11,13 @@ from pydantic import ValidationError
 
 from videobert_cli.errors import UsageError
 from videobert_cli.recipe.fields import default_settings, keys_in, overlay, recipe_fields
-from videobert_cli.recipe.origins import KeyPath, Origin, Origins, dotted
+from videobert_cli.recipe.origins import DEFAULT_ORIGIN, KeyPath, Origin, Origins, dotted
 from videobert_cli.recipe.overrides import apply_overrides
 from videobert_cli.recipe.parse import Document, parse_document
 from videobert_cli.recipe.problems import Problem, recipe_error, validation_problems
 from videobert_cli.recipe.schema import Recipe
 
 MAX_BYTES = 1_000_000
-DEFAULT_ORIGIN = "default"
 
 
 @dataclass(frozen=True, kw_only=True)

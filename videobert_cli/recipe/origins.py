@@ -6,6 +6,9 @@ from typing import TypeAlias
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
+# Of a value that neither the recipe nor an override gives.
+DEFAULT_ORIGIN = "default"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:

@@ -12,6 +12,7 @@ from typing import Any
 
 from videobert_cli import artifacts
 from videobert_cli.recipe.load import LoadedRecipe
+from videobert_cli.recipe.origins import DEFAULT_ORIGIN
 from videobert_cli.recipe.parse import resolve_plain
 from videobert_cli.recipe.schema import Recipe
 
@@ -62,7 +63,8 @@ def difference(
 ) -> list[str]:
     """Return a line for every setting that differs, in the order of `wanted`, empty when none does.
 
-    Both are trees of JSON values with the recipe's own keys (`{"pretrain": {"loop": {"num_steps": 100}}}`).
+    Both are trees of JSON values with the recipe's own keys (`{"pretrain": {"loop": {"num_steps": 100}}}`). A key that
+    `recorded` lacks and `wanted` has by default came with a later version: its default does what was done before it.
 
     >>> difference({"seed": 0}, {"seed": 3, "new": [1]}, origins={"seed": "recipe.yaml:2"})
     ['seed: 0 (this run) -> 3 (recipe.yaml:2)', 'new: absent (this run) -> [1] (recipe)']
@@ -71,7 +73,7 @@ def difference(
     lines = []
     for key in [*after, *(key for key in before if key not in after)]:
         old, new = before.get(key, _ABSENT), after.get(key, _ABSENT)
-        if _is_same(old, new):
+        if _is_same(old, new) or (old is _ABSENT and (origins or {}).get(key) == DEFAULT_ORIGIN):
             continue
         origin = f" ({(origins or {}).get(key, 'recipe')})" if new is not _ABSENT else ""
         lines.append(f"{key}: {_show(old)} (this run) -> {_show(new)}{origin}")
