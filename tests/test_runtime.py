@@ -5,6 +5,7 @@ import platform
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -175,3 +176,16 @@ def test_free_memory_is_what_ulimit_leaves():
     done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, check=True)
     unlimited, limited = map(int, done.stdout.split())
     assert 0 < limited <= 100_000_000 < unlimited
+
+
+def test_a_time_limit_asks_for_a_stop_when_it_is_over():
+    never, soon = runtime.StopRequest(), runtime.StopRequest(time_limit_seconds=0.05)
+    assert not runtime.StopRequest(time_limit_seconds=3600).requested
+    time.sleep(0.06)
+    assert (never.requested, soon.requested, soon.has_signal) == (False, True, False)
+    with pytest.raises(InterruptedRunError, match="stopped by the time limit: saved step 3") as caught:
+        soon.raise_if_requested("saved step 3")
+    assert caught.value.exit_code == 75
+    soon.request(signal.SIGINT)
+    with pytest.raises(KeyboardStopError, match="stopped by SIGINT"):
+        soon.raise_if_requested("saved step 3")

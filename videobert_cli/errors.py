@@ -6,11 +6,14 @@ An error knows its exit code (docs/commands.md lists them); the command line pri
 
 from typing import ClassVar
 
+# The last two are what oneDNN and C++ say when an allocation has failed.
 _OUT_OF_MEMORY = (
     "out of memory",
     "can't allocate memory",
     "cannot allocate memory",
     "cublas_status_alloc_failed",
+    "could not create a primitive",
+    "bad_alloc",
 )
 
 
@@ -105,7 +108,7 @@ class LockedError(VideoBERTError):
 
 
 class InterruptedRunError(VideoBERTError):
-    """The run was asked to stop (SIGTERM, SIGUSR1) and has saved its state; run again to go on."""
+    """The run was asked to stop (SIGTERM, SIGUSR1, time limit) and has saved its state; run again to go on."""
 
     exit_code = 75
 
@@ -117,5 +120,5 @@ class KeyboardStopError(InterruptedRunError):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether memory has run out: Python's and NumPy's own error, torch's on a CPU, CUDA's and cuBLAS's."""
+    """Return whether memory has run out: Python's and NumPy's error, torch's, CUDA's, cuBLAS's, oneDNN's."""
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)

@@ -5,12 +5,14 @@
 
 import contextlib
 import ctypes
+import gc
 import hashlib
 import importlib.metadata
 import os
 import platform
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +30,8 @@ _LEAST_MEMORY_BYTES = 1 << 32
 DEVICE_TYPES = ("cpu", "cuda", "mps")
 # glibc's M_MMAP_MAX: no block is a mapping of its own; M_TRIM_THRESHOLD: the heap does not shrink below 2 GiB of spare.
 _MALLOC_KEEPS = {-4: 0, -1: 2**31 - 1}
+# And back: glibc's own number of mappings, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, which then stay where they are.
+_MALLOC_GIVES_BACK = {-4: 65_536, -3: 1 << 20, -1: 1 << 20}
 
 
 def pick_device(name: str) -> "torch.device":
@@ -114,6 +118,35 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError, TypeError):
         return False
     return all(mallopt(setting, value) == 1 for setting, value in _MALLOC_KEEPS.items())
+
+
+def give_back_freed_memory() -> bool:
+    """Have blocks above 1 MiB go back to the system when they are freed, if `ulimit -v` bounds this process.
+
+    In glibc's heap they would hold address space for ever: after one step that was too large, nothing else could be
+    mapped, not even the few pages of a new kernel. Each such block then costs its page faults anew. Returns whether so.
+    """
+    if _address_space_bytes() is None:
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return False
+    return all(mallopt(setting, value) == 1 for setting, value in _MALLOC_GIVES_BACK.items())
+
+
+def give_back_memory(device: "torch.device") -> None:
+    """Give memory that nothing uses any more back to the system: Python's cycles, glibc's heap, torch's GPU cache.
+
+    A heap that keeps it leaves no room for what is mapped beside it, such as the code that oneDNN makes for a new size.
+    """
+    import torch
+
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # no glibc
+        ctypes.CDLL(None).malloc_trim(0)
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def free_memory_bytes(device: "torch.device") -> int:
@@ -224,29 +257,42 @@ def _git_ref(git: Path, name: str) -> str | None:
 
 
 class StopRequest:
-    """Whether this process was asked to stop, and by which signal; long work looks at it between its portions."""
+    """Whether this process was asked to stop, by a signal or a time limit; long work looks between its portions."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, time_limit_seconds: float | None = None) -> None:
+        """Args: `time_limit_seconds` is the time from now on that this process may work."""
         self._signal: int | None = None
+        self._time_limit_seconds = time_limit_seconds
+        self._started = time.monotonic()
 
     @property
     def requested(self) -> bool:
+        """Whether a signal has come or the time is over."""
+        return self.has_signal or self._is_time_over
+
+    @property
+    def has_signal(self) -> bool:
         """Whether a signal has come."""
         return self._signal is not None
+
+    @property
+    def _is_time_over(self) -> bool:
+        limit = self._time_limit_seconds
+        return limit is not None and time.monotonic() - self._started >= limit
 
     def request(self, signal_number: int) -> None:
         """Note a signal."""
         self._signal = signal_number
 
     def raise_if_requested(self, saved: str) -> None:
-        """Raise what the signal stands for, if one has come; `saved` says what is safe on disk.
+        """Raise what the signal stands for, if one has come, or the end of the time; `saved` says what is safe on disk.
 
         Raises:
             KeyboardStopError: SIGINT.
-            InterruptedRunError: Any other signal.
+            InterruptedRunError: Any other signal, or the time limit.
         """
-        if self._signal is None:
+        if not self.requested:
             return
         kind = KeyboardStopError if self._signal == signal.SIGINT else InterruptedRunError
-        name = signal.Signals(self._signal).name
+        name = "the time limit" if self._signal is None else signal.Signals(self._signal).name
         raise kind(f"stopped by {name}: {saved}", fix="run the same command again to go on")

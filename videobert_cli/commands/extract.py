@@ -86,6 +86,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     print_config: flags.PrintConfigOption = False,
     overwrite: flags.OverwriteOption = False,
     strict: flags.StrictOption = False,
+    time_limit: flags.TimeLimitOption = None,
     device: flags.DeviceOption = "auto",
     seed: flags.SeedOption = None,
     json: flags.JsonOption = False,  # noqa: ARG001 - read by the frame around all commands
@@ -100,7 +101,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     elif num_shards is not None:
         raise _num_shards_alone()
     overrides = [*overrides, *_kept(keep, codebook=codebook)]
-    common = CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose)
+    common = CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose, time_limit_seconds=time_limit)
     if out is not None:
         refused = {
             "--dry-run": dry_run,

@@ -27,6 +27,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     no_upstream: flags.NoUpstreamOption = False,
     overwrite: flags.OverwriteOption = False,
     strict: flags.StrictOption = False,
+    time_limit: flags.TimeLimitOption = None,
     device: flags.DeviceOption = "auto",
     model: flags.ModelOption = None,
     seed: flags.SeedOption = None,
@@ -44,6 +45,6 @@ def command(  # noqa: PLR0913 - one parameter a flag
         is_upstream_forbidden=no_upstream,
         is_overwrite=overwrite,
         is_strict=strict,
-        common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose),
+        common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose, time_limit_seconds=time_limit),
     )
     return run_stage("finetune", recipe, flags=stage_flags, model=model)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from videobert_cli.commands.durations import parse_duration
+
 RecipeArgument = Annotated[
     str,
     typer.Argument(
@@ -29,6 +31,15 @@ OverwriteOption = Annotated[
 ]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="A video in two splits is an error (exit 3), not a warning.")
+]
+TimeLimitOption = Annotated[
+    float | None,
+    typer.Option(
+        "--time-limit",
+        metavar="DURATION",
+        parser=parse_duration,
+        help="Save and stop (exit 75) after 90s, 45m, 2h30m or 11:59:00; the same command goes on.",
+    ),
 ]
 DeviceOption = Annotated[
     str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")

@@ -33,6 +33,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try quarantined videos again.")
     ] = False,
+    time_limit: flags.TimeLimitOption = None,
     device: flags.DeviceOption = "auto",
     seed: flags.SeedOption = None,
     json: flags.JsonOption = False,  # noqa: ARG001 - read by the frame around all commands
@@ -49,6 +50,6 @@ def command(  # noqa: PLR0913 - one parameter a flag
         is_upstream_forbidden=False,
         is_overwrite=overwrite,
         is_retry=retry_failed,
-        common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose),
+        common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose, time_limit_seconds=time_limit),
     )
     return run_stage("listen", recipe, flags=stage_flags)

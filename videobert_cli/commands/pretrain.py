@@ -44,6 +44,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     no_upstream: flags.NoUpstreamOption = False,
     overwrite: flags.OverwriteOption = False,
     strict: flags.StrictOption = False,
+    time_limit: flags.TimeLimitOption = None,
     device: flags.DeviceOption = "auto",
     seed: flags.SeedOption = None,
     json: flags.JsonOption = False,  # noqa: ARG001 - read by the frame around all commands
@@ -60,7 +61,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
         is_upstream_forbidden=no_upstream,
         is_overwrite=overwrite,
         is_strict=strict,
-        common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose),
+        common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose, time_limit_seconds=time_limit),
     )
     if show is None or print_config:
         return run_stage("pretrain", recipe, flags=stage_flags)

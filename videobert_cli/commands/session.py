@@ -18,6 +18,7 @@ class CommonFlags:
     """The flags of every command that does long work."""
 
     device: str = "auto"
+    time_limit_seconds: float | None = None
     is_quiet: bool = False
     is_verbose: bool = False
 
@@ -37,12 +38,13 @@ class CommonFlags:
 def console_and_stop(flags: CommonFlags) -> Iterator[tuple[Console, StopRequest]]:
     """Yield a console and a stop request fed by signals; the bar is taken away and handlers put back at the end.
 
-    The first SIGINT, SIGTERM or SIGUSR1 asks for a stop: the work saves and ends. A second SIGINT ends it at once.
+    The first SIGINT, SIGTERM or SIGUSR1 asks for a stop, and so does the time limit: the work saves and ends. A second
+    SIGINT ends it at once.
     """
-    console, stop = Console(flags.verbosity), StopRequest()
+    console, stop = Console(flags.verbosity), StopRequest(time_limit_seconds=flags.time_limit_seconds)
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if stop.requested and number == signal.SIGINT:
+        if stop.has_signal and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.request(number)
 
