@@ -12,9 +12,10 @@ from safetensors.torch import load_file, save_file
 
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.encoder import VideoBERTModel
+from videobert_cli.core.model.freezing import freeze
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.sequences.packing import pack, unpack
-from videobert_cli.errors import ArtifactError
+from videobert_cli.errors import ArtifactError, UsageError
 
 
 @pytest.fixture
@@ -220,8 +221,22 @@ def test_the_mean_is_over_visual_words_or_all_tokens_where_there_are_none(config
 @pytest.mark.parametrize(("part", "num_trained"), [("none", None), ("embeddings", None), ("all_but_head", 2)])
 def test_freezing(config, part, num_trained):
     model = VideoBERTForSequenceClassification(replace(config, id2label={0: "a"}), seed=0)
-    model.freeze(part)
+    freeze(model.bert, part=part)
     trained = [name for name, p in model.named_parameters() if p.requires_grad]
     assert ("bert.embeddings.word_embeddings.weight" in trained) == (part == "none")
     assert "bert.embeddings.visual_embeddings.weight" not in trained
     assert num_trained is None or len(trained) == num_trained
+
+
+def test_freezing_the_first_layers_leaves_those_above(config):
+    model = VideoBERTForSequenceClassification(
+        replace(config, id2label={0: "a"}, num_hidden_layers=3), seed=0
+    )
+    freeze(model.bert, part="layers", num_layers=2)
+    trained = {
+        name.rpartition(".layer.")[2].split(".")[0] for name, p in model.named_parameters() if p.requires_grad
+    }
+    assert trained == {"2", "bert", "classifier"}
+    assert not any(p.requires_grad for p in model.bert.embeddings.parameters())
+    with pytest.raises(UsageError, match="4 layers are to be frozen, the model has 3"):
+        freeze(model.bert, part="layers", num_layers=4)

@@ -67,3 +67,22 @@ def test_arrays_of_different_lengths_are_refused():
     wrong = TokenSequence(input_ids=np.arange(3), token_type_ids=np.arange(3), labels=np.arange(2))
     with pytest.raises(ValueError, match="3 ids, 3 types, 2 labels"):
         pack([wrong])
+
+
+@given(st.lists(sequences(), min_size=1, max_size=8), st.integers(1, 10))
+def test_the_parts_of_a_batch_are_the_packs_of_its_sequences(originals, num_parts):
+    batch, first = pack(originals), 0
+    parts = batch.split(num_parts)
+    assert len(parts) == min(num_parts, len(originals))
+    for part in parts:
+        alone = pack(originals[first : first + part.num_sequences])
+        for name, value in vars(alone).items():
+            found = getattr(part, name)
+            assert torch.equal(found, value) if isinstance(value, torch.Tensor) else found == value, name
+        first += part.num_sequences
+    assert first == len(originals)
+
+
+def test_parts_have_about_equal_numbers_of_tokens():
+    parts = pack([sequence(range(length)) for length in (30, 2, 3, 25, 10, 20)]).split(3)
+    assert [part.num_tokens for part in parts] == [30, 30, 30]

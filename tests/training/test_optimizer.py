@@ -1,5 +1,7 @@
 """AdamW's two groups, and the rate as a function of the step."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -101,3 +103,68 @@ def test_the_state_comes_back_under_names():
     restore_optimizer(model, fresh, tensors)
     assert optimizer_tensors(model, fresh).keys() == tensors.keys()
     assert fresh.state[model.weight]["step"].device.type == "cpu"
+
+
+# --- SGD, and rates that differ by layer ---
+
+
+def gradients_of(model, *, seed):
+    torch.manual_seed(seed)
+    for parameter in model.parameters():
+        parameter.grad = torch.randn_like(parameter)
+
+
+def test_sgd_is_momentum_by_hand():
+    model = torch.nn.Linear(3, 2)
+    options = OptimizerOptions(name="sgd", learning_rate=0.1, momentum=0.5, weight_decay=0.2)
+    optimizer = build_optimizer(model, options=options)
+    weight, bias = model.weight.detach().clone(), model.bias.detach().clone()
+    velocity, bias_velocity = torch.zeros_like(weight), torch.zeros_like(bias)
+    for seed in range(3):
+        gradients_of(model, seed=seed)
+        velocity = 0.5 * velocity + model.weight.grad + 0.2 * weight
+        bias_velocity = 0.5 * bias_velocity + model.bias.grad
+        weight, bias = weight - 0.1 * velocity, bias - 0.1 * bias_velocity
+        optimizer.step()
+    torch.testing.assert_close(model.weight.detach(), weight)
+    torch.testing.assert_close(model.bias.detach(), bias)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_sgd_goes_on_from_its_saved_state(momentum):
+    options = OptimizerOptions(name="sgd", learning_rate=0.1, momentum=momentum)
+    model = torch.nn.Linear(3, 2)
+    optimizer = build_optimizer(model, options=options)
+    gradients_of(model, seed=0)
+    optimizer.step()
+    saved, other = optimizer_tensors(model, optimizer), torch.nn.Linear(3, 2)
+    assert set(saved) == ({"momentum_buffer/weight", "momentum_buffer/bias"} if momentum else set())
+    other.load_state_dict(model.state_dict())
+    fresh = build_optimizer(other, options=options)
+    restore_optimizer(other, fresh, {name: tensor.clone() for name, tensor in saved.items()})
+    for one, its_optimizer in ((model, optimizer), (other, fresh)):
+        gradients_of(one, seed=1)
+        its_optimizer.step()
+    assert torch.equal(model.weight, other.weight)
+
+
+def test_each_layer_has_its_share_of_the_rate():
+    config = replace(CONFIG, num_hidden_layers=3)
+    model = new_model(config, seed=0)
+    optimizer = build_optimizer(model, options=OptimizerOptions(learning_rate=1.0, layer_decay=0.5))
+    set_learning_rate(optimizer, 0.8)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    rates = {names[id(p)]: group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert set(rates) == {name for name, p in model.named_parameters() if p.requires_grad}
+    for name, rate in rates.items():
+        if name.startswith("cls."):
+            assert rate == 0.8
+        elif name.startswith("bert.embeddings."):
+            assert rate == 0.8 * 0.5**4
+        else:
+            assert rate == 0.8 * 0.5 ** (3 - int(name.split(".")[3]))
+    assert {group["weight_decay"] for group in optimizer.param_groups} == {0.01, 0.0}
+
+
+def test_one_rate_for_all_is_two_groups():
+    assert len(build_optimizer(new_model(CONFIG, seed=0), options=OptimizerOptions()).param_groups) == 2

@@ -6,7 +6,7 @@ Shapes: S tokens, B sequences, T longest sequence, H hidden size, C classes.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -58,17 +58,6 @@ class VideoBERTForSequenceClassification(PretrainedModel):
         logits_BC = self.classifier(self.dropout(pooled)).float()
         score = None if labels_B is None else class_score(logits_BC, labels_B)
         return ClassificationOutput(logits_BC=logits_BC, score=score)
-
-    def freeze(self, part: Literal["none", "embeddings", "all_but_head"]) -> None:
-        """Stop training `part`; what was frozen before (the visual rows) stays frozen."""
-        frozen: dict[str, list[nn.Module]] = {
-            "none": [],
-            "embeddings": [self.bert.embeddings],
-            "all_but_head": [self.bert],
-        }
-        for module in frozen[part]:
-            for parameter in module.parameters():
-                parameter.requires_grad = False
 
     @classmethod
     def rename_key(cls, key: str) -> str | None:

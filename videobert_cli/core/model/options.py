@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 
 from videobert_cli.options import Options
 
+# What of the encoder is not trained; `layers` goes with a number of them.
+FrozenPart = Literal["none", "embeddings", "layers", "all_but_head"]
+
 
 class ModelOptions(Options):
     """`pretrain.model:` the encoder's size and where its weights start."""

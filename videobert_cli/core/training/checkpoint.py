@@ -18,12 +18,14 @@ from videobert_cli.artifacts import (
     sweep,
     verify,
 )
+from videobert_cli.core.training.average import WeightAverage
 from videobert_cli.core.training.optimizer import optimizer_tensors, restore_optimizer
 from videobert_cli.errors import ArtifactError
 
 KIND = "checkpoint"
 WEIGHTS_NAME = "model.safetensors"
 OPTIMIZER_NAME = "optimizer.safetensors"
+AVERAGE_NAME = "average.safetensors"
 STATE_NAME = "state.json"
 
 
@@ -54,14 +56,24 @@ def checkpoint_path(directory: Path, step: int) -> Path:
 
 
 def save_checkpoint(
-    directory: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState
+    directory: Path,
+    *,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: TrainingState,
+    average: WeightAverage | None = None,
 ) -> Path:
-    """Publish model, optimizer and state as one directory; nothing is visible until all of it is on disk."""
+    """Publish model, optimizer, state and the weights' average as one directory.
+
+    Nothing is visible until all of it is on disk.
+    """
     path = checkpoint_path(directory, state.step)
     with publish_directory(path) as temporary:
         weights = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
         save_file(weights, temporary / WEIGHTS_NAME)
         save_file(optimizer_tensors(model, optimizer), temporary / OPTIMIZER_NAME)
+        if average is not None:
+            save_file(average.tensors(), temporary / AVERAGE_NAME)
         publish_json(temporary / STATE_NAME, asdict(state))
         seal(temporary, kind=KIND, facts={"step": state.step})
     return path
@@ -80,16 +92,27 @@ def latest_checkpoint(directory: Path, *, on_damaged: Callable[[Path, str], None
     return None
 
 
-def load_checkpoint(path: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer) -> TrainingState:
-    """Put a checkpoint's weights and moments back and return its state."""
+def load_checkpoint(
+    path: Path,
+    *,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: WeightAverage | None = None,
+) -> TrainingState:
+    """Put a checkpoint's weights, moments and average back and return its state."""
     model.load_state_dict(load_file(path / WEIGHTS_NAME), strict=True)
     restore_optimizer(model, optimizer, load_file(path / OPTIMIZER_NAME))
+    if average is not None:
+        average.restore(load_file(path / AVERAGE_NAME))
     return TrainingState(**json.loads((path / STATE_NAME).read_text(encoding="utf-8")))
 
 
-def load_weights(path: Path, *, model: nn.Module) -> None:
-    """Put only the weights of a checkpoint back."""
+def load_weights(path: Path, *, model: nn.Module, average: WeightAverage | None = None) -> None:
+    """Put only the weights of a checkpoint back, or their average where there is one."""
     model.load_state_dict(load_file(path / WEIGHTS_NAME), strict=True)
+    if average is not None:
+        average.restore(load_file(path / AVERAGE_NAME))
+        average.put_into_model()
 
 
 def prune_checkpoints(directory: Path, *, keep_newest: int, keep_step: int | None) -> None:

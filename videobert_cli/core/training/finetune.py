@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
+from videobert_cli.core.model.freezing import freeze
 from videobert_cli.core.sequences.documents import joint_vocabulary
 from videobert_cli.core.sequences.labelled import LabelledWords, with_labels
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
@@ -60,7 +61,7 @@ def finetune_classifier(
     model = VideoBERTForSequenceClassification.from_pretrained(
         pretrained, labels=classes, dropout=options.dropout, seed=seed
     ).to(device)
-    model.freeze(options.freeze)
+    freeze(model.bert, part=options.freeze, num_layers=options.freeze_num_layers)
     vocabulary = joint_vocabulary(tokenizer)
     first_word = tokenizer.word_to_id(0)
     job = ClassificationJob(

@@ -5,12 +5,14 @@ checkpoint takes the same steps and ends at the same weights, byte for byte on a
 """
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic
 
 import torch
 
+from videobert_cli.core.training.average import WeightAverage
 from videobert_cli.core.training.checkpoint import (
     TrainingState,
     checkpoint_path,
@@ -62,6 +64,8 @@ class TrainingLoop(Generic[BatchT]):
         self._stop = stop
         self._events = events
         self._optimizer = build_optimizer(job.model, options=optimizer)
+        decay = loop.ema_decay
+        self._average = None if decay is None else WeightAverage(job.model, decay=decay)
         self._log = MetricsLog(directory)
         self._state = TrainingState()
         self._step = TrainingStep(
@@ -107,6 +111,8 @@ class TrainingLoop(Generic[BatchT]):
     def _take_step(self) -> None:
         result = self._step.take(self._state)
         self._state.step += 1
+        if self._average is not None:
+            self._average.update(self._state.step)
         self._state.num_sequences += result.num_sequences
         # A small batch may be cut into fewer, which tells nothing of the next.
         self._state.num_micro_batches = max(self._state.num_micro_batches, result.num_micro_batches)
@@ -130,7 +136,7 @@ class TrainingLoop(Generic[BatchT]):
         is_last = self._state.step == self._options.num_steps
         if self._state.step % self._options.validate_every_steps and not is_last:
             return
-        with torch.no_grad(), self._step.autocast():
+        with self._averaged(), torch.no_grad(), self._step.autocast():
             self._job.model.eval()
             metrics = dict(self._job.validate(num_parts=self._state.num_micro_batches))
             self._job.model.train()
@@ -139,6 +145,10 @@ class TrainingLoop(Generic[BatchT]):
         self._step.require_finite("held-out loss", metrics["loss"], step=self._state.step)
         self._log.write_validation(self._state, metrics)
         self._note_best(metrics["loss"])
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        """Return the context in which the model has the weights that it would be published with."""
+        return nullcontext() if self._average is None else self._average.in_the_model()
 
     def _note_best(self, loss: float) -> None:
         if self._state.best_loss is None or loss < self._state.best_loss:
@@ -166,7 +176,13 @@ class TrainingLoop(Generic[BatchT]):
         path = checkpoint_path(self._directory, self._state.step)
         if path.exists():
             return
-        save_checkpoint(self._directory, model=self._job.model, optimizer=self._optimizer, state=self._state)
+        save_checkpoint(
+            self._directory,
+            model=self._job.model,
+            optimizer=self._optimizer,
+            state=self._state,
+            average=self._average,
+        )
         keep_step = self._state.best_step if self._options.final_weights == "best" else None
         prune_checkpoints(
             self._directory, keep_newest=self._options.keep_num_checkpoints, keep_step=keep_step
@@ -180,12 +196,16 @@ class TrainingLoop(Generic[BatchT]):
             ),
         )
         if path is not None:
-            self._state = load_checkpoint(path, model=self._job.model, optimizer=self._optimizer)
+            self._state = load_checkpoint(
+                path, model=self._job.model, optimizer=self._optimizer, average=self._average
+            )
             self._events.on_message(f"going on at step {self._state.step:,} of {self._options.num_steps:,}")
         self._log.cut(last_step=self._state.step)
 
     def _finish(self) -> TrainingResult:
         weights_step = self._state.step
+        if self._average is not None:
+            self._average.put_into_model()
         if self._options.final_weights == "best" and self._state.best_step not in {None, self._state.step}:
             weights_step = self._load_best()
         elif self._options.final_weights == "best" and self._state.best_step is None:
@@ -205,5 +225,5 @@ class TrainingLoop(Generic[BatchT]):
         if problem is not None:
             self._events.on_message(f"keeping the last weights: the best checkpoint {path}: {problem}")
             return self._state.step
-        load_weights(path, model=self._job.model)
+        load_weights(path, model=self._job.model, average=self._average)
         return int(self._state.best_step or 0)

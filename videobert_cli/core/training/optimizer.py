@@ -1,28 +1,60 @@
-"""AdamW with the two groups every BERT uses, and the learning rate as a function of the step."""
+"""AdamW or SGD with the groups every BERT uses, layer-wise rates, and the learning rate as a function of the step."""
 
 import math
+import re
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from videobert_cli.core.training.options import OptimizerOptions
 
+# A group's share of the rate: this key of the group, and the place of a layer's number in a parameter's name.
+SHARE_NAME = "rate_share"
+_LAYER = re.compile(r"^bert\.encoder\.layer\.(\d+)\.")
 
-def build_optimizer(model: nn.Module, *, options: OptimizerOptions) -> torch.optim.AdamW:
-    """Return AdamW over the parameters that need gradients; norms, biases and single rows are not decayed.
+
+def build_optimizer(model: nn.Module, *, options: OptimizerOptions) -> torch.optim.Optimizer:
+    """Return the optimizer of the parameters that need gradients; norms, biases and single rows are not decayed.
 
     Parameters are visited in the order of their names' declaration, so the groups are the same in every process.
     """
     trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    decayed = [parameter for _, parameter in trained if _is_matrix(parameter)]
-    undecayed = [parameter for _, parameter in trained if not _is_matrix(parameter)]
-    groups = [
-        {"params": decayed, "weight_decay": options.weight_decay},
-        {"params": undecayed, "weight_decay": 0.0},
+    shares = _rate_shares([name for name, _ in model.named_parameters()], layer_decay=options.layer_decay)
+    groups: list[dict[str, Any]] = [
+        {
+            "params": [p for name, p in trained if shares[name] == share and _is_matrix(p) == is_decayed],
+            "weight_decay": options.weight_decay if is_decayed else 0.0,
+            SHARE_NAME: share,
+        }
+        for share in sorted(set(shares.values()), reverse=True)
+        for is_decayed in (True, False)
     ]
+    groups = [group for group in groups if group["params"] or options.layer_decay == 1.0]
+    if options.name == "sgd":
+        return torch.optim.SGD(groups, lr=options.learning_rate, momentum=options.momentum, foreach=True)
     return torch.optim.AdamW(
         groups, lr=options.learning_rate, betas=(options.beta1, options.beta2), eps=1e-8, foreach=True
     )
+
+
+def _rate_shares(names: Sequence[str], *, layer_decay: float) -> dict[str, float]:
+    """Return each parameter's share of the rate: 1 for the heads, `layer_decay` for the last layer, and so on down.
+
+    The embeddings are the lowest layer; the pooler belongs to the heads (as in BEiT and ELECTRA's fine-tuning).
+    """
+    layers = {name: int(found[1]) for name in names if (found := _LAYER.match(name))}
+    num_layers = 1 + max(layers.values(), default=-1)
+    depths = {
+        name: num_layers - layers[name]
+        if name in layers
+        else num_layers + 1
+        if name.startswith("bert.embeddings.")
+        else 0
+        for name in names
+    }
+    return {name: layer_decay**depth for name, depth in depths.items()}
 
 
 def _is_matrix(parameter: nn.Parameter) -> bool:
@@ -48,9 +80,9 @@ def learning_rate(step: int, *, num_steps: int, options: OptimizerOptions) -> fl
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give every group of the optimizer the same rate."""
+    """Give every group of the optimizer its share of the rate."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get(SHARE_NAME, 1.0)
 
 
 def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
@@ -58,6 +90,8 @@ def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dic
     tensors = {}
     for name, parameter in model.named_parameters():
         for moment, value in optimizer.state.get(parameter, {}).items():
+            if value is None:  # SGD without momentum
+                continue
             tensors[f"{moment}/{name}"] = value.detach().contiguous()
     return tensors
 

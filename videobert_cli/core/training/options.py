@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from videobert_cli.core.model.options import ModelOptions
+from videobert_cli.core.model.options import FrozenPart, ModelOptions
 from videobert_cli.core.sequences.options import SequenceOptions
 from videobert_cli.core.text.options import TextOptions
 from videobert_cli.options import Options
@@ -14,8 +14,11 @@ TrainingPrecision = Literal["auto", "float32", "bfloat16"]
 
 
 class OptimizerOptions(Options):
-    """`optimizer:` AdamW with warm-up and decay."""
+    """`optimizer:` AdamW or SGD, with warm-up and decay."""
 
+    name: Literal["adamw", "sgd"] = Field(
+        default="adamw", description="AdamW (paper: Adam), or SGD with momentum, which needs a higher rate."
+    )
     learning_rate: float = Field(default=1e-5, gt=0, le=1, description="Peak rate (paper: 1e-5).")
     schedule: Literal["linear", "cosine", "constant"] = Field(
         default="linear", description="Decay after warm-up."
@@ -24,10 +27,20 @@ class OptimizerOptions(Options):
         default=0.0, ge=0, lt=1, description="Share of the steps spent warming up."
     )
     weight_decay: float = Field(
-        default=0.01, ge=0, le=1, description="Decay of weights; never of norms and biases."
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Decay of weights (SGD: as a part of the gradient); never of norms and biases.",
     )
     beta1: float = Field(default=0.9, gt=0, lt=1, description="AdamW's first moment.")
     beta2: float = Field(default=0.999, gt=0, lt=1, description="AdamW's second moment.")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="SGD's momentum.")
+    layer_decay: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Each layer's rate is that of the layer above times this (head: the full one); 1: all alike.",
+    )
     max_gradient_norm: float = Field(default=1.0, gt=0, description="Gradients are clipped to this norm.")
 
 
@@ -60,10 +73,21 @@ class LoopOptions(Options):
         ge=1,
         description="Stop after so many validations without a better loss; null never stops.",
     )
+    ema_decay: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="The weights' moving average over the steps is validated and becomes the model; null: no average.",
+    )
     final_weights: Literal["best", "last"] = Field(
         default="last",
         description="Which weights the model gets: of the best validation, or the last (if nothing is held out).",
     )
+
+
+def _require_a_number_of_layers(part: FrozenPart, num_layers: int) -> None:
+    if (part == "layers") != (num_layers > 0):
+        raise ValueError("freeze: layers and freeze_num_layers (how many, from the input) go together")
 
 
 class LossWeights(Options):
@@ -96,12 +120,22 @@ class PretrainOptions(Options):
     sequences: SequenceOptions = Field(default=SequenceOptions(), description="The model's inputs.")
     model: ModelOptions = Field(default=ModelOptions(), description="The encoder.")
     losses: LossWeights = Field(default=LossWeights(), description="Weights of the losses.")
-    optimizer: OptimizerOptions = Field(default=OptimizerOptions(), description="AdamW.")
+    freeze: FrozenPart = Field(
+        default="none",
+        description="What of the encoder is not trained; `layers`: embeddings and the first layers.",
+    )
+    freeze_num_layers: int = Field(default=0, ge=0, description="How many layers, with `freeze: layers`.")
+    optimizer: OptimizerOptions = Field(default=OptimizerOptions(), description="AdamW or SGD.")
     loop: LoopOptions = Field(default=LoopOptions(), description="Length and rhythm of the training.")
 
     def remembered(self) -> dict[str, Any]:
         """Return the settings that the model depends on: what the stage records and compares."""
         return {key: value for key, value in self.settings().items() if key not in _NOT_REMEMBERED}
+
+    @model_validator(mode="after")
+    def _require_a_number_of_layers(self) -> Self:
+        _require_a_number_of_layers(self.freeze, self.freeze_num_layers)
+        return self
 
     @model_validator(mode="after")
     def _require_room_for_a_sequence(self) -> Self:
@@ -121,13 +155,15 @@ class FinetuneOptions(Options):
     label: str = Field(
         default="label", min_length=1, description="The manifest's column that holds the class."
     )
-    freeze: Literal["none", "embeddings", "all_but_head"] = Field(
-        default="none", description="What is not trained."
+    freeze: FrozenPart = Field(
+        default="none",
+        description="What of the encoder is not trained; `layers`: embeddings and the first layers.",
     )
+    freeze_num_layers: int = Field(default=0, ge=0, description="How many layers, with `freeze: layers`.")
     max_subsampling: int = Field(default=1, ge=1, le=16, description="Training keeps one word in 1 to this.")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout while fine-tuning.")
     optimizer: OptimizerOptions = Field(
-        default=OptimizerOptions(learning_rate=5e-5, warmup_fraction=0.1), description="AdamW."
+        default=OptimizerOptions(learning_rate=5e-5, warmup_fraction=0.1), description="AdamW or SGD."
     )
     loop: LoopOptions = Field(
         default=LoopOptions(
@@ -139,3 +175,8 @@ class FinetuneOptions(Options):
         ),
         description="Length and rhythm of the training.",
     )
+
+    @model_validator(mode="after")
+    def _require_a_number_of_layers(self) -> Self:
+        _require_a_number_of_layers(self.freeze, self.freeze_num_layers)
+        return self

@@ -10,6 +10,7 @@ import torch
 
 from videobert_cli.core.model.checkpoint import WEIGHTS_NAME
 from videobert_cli.core.model.config import MODEL_TYPE, VideoBERTConfig, read_config
+from videobert_cli.core.model.freezing import freeze
 from videobert_cli.core.model.init import load_bert, new_model
 from videobert_cli.core.model.options import ModelOptions
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
@@ -27,8 +28,11 @@ from videobert_cli.core.training.objectives import PretrainingJob
 from videobert_cli.core.training.options import PretrainOptions
 from videobert_cli.core.training.records import LoopEvents
 from videobert_cli.core.words.codebook import Codebook
-from videobert_cli.errors import CodebookMismatchError, InputError, UsageError
-from videobert_cli.runtime import StopRequest, derive_seed
+from videobert_cli.errors import CodebookMismatchError, InputError, ResourceError, UsageError
+from videobert_cli.runtime import StopRequest, derive_seed, free_memory_bytes
+
+# [CLS], a word and [SEP]; four int64 of each token as it is drawn and again as it is packed.
+_LEAST_NUM_TOKENS, _BYTES_PER_TOKEN = 3, 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +73,8 @@ def pretrain_model(
         seed=seed,
         max_num_tokens=options.sequences.max_num_tokens,
     ).to(device)
+    freeze(model.bert, part=options.freeze, num_layers=options.freeze_num_layers)
+    _require_room_for_a_batch(options, directory=directory)
     with _train_loader(samples, options=options) as loader:
         job = PretrainingJob(
             model,
@@ -91,6 +97,25 @@ def pretrain_model(
         ).run()
     num_samples = {str(regime): num for regime, num in samples.num_samples.items()}
     return PretrainResult(model=model, training=training, num_samples=num_samples)
+
+
+def _require_room_for_a_batch(options: PretrainOptions, *, directory: Path) -> None:
+    """Refuse a step whose bare ids do not fit into memory: to build it takes minutes, and no micro-batch makes it less.
+
+    Raises:
+        ResourceError: There is less free memory than ids, types, positions and labels of the step's tokens take.
+    """
+    budget = options.batch_num_tokens
+    num_tokens = budget or options.loop.batch_num_sequences * _LEAST_NUM_TOKENS
+    needed, room = num_tokens * _BYTES_PER_TOKEN, free_memory_bytes(torch.device("cpu"))
+    if needed > room:
+        key = "pretrain.loop.batch_num_sequences" if budget is None else "pretrain.batch_num_tokens"
+        fitting = 128 if budget is None else max(8192, options.sequences.max_num_tokens)
+        raise ResourceError(
+            f"a step of {num_tokens:,} tokens takes at least {needed / 1e9:.1f} GB, {room / 1e9:.1f} GB are free",
+            at=f"{key} ({directory})",
+            fix=f"take fewer at once: --set {key}={fitting}",
+        )
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """One optimizer step: the batch in as many micro-batches as memory needs, gradients clipped, weights moved."""
 
-import gc
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -16,7 +15,7 @@ from videobert_cli.core.training.job import BatchT, TrainingJob, merged
 from videobert_cli.core.training.optimizer import learning_rate, set_learning_rate
 from videobert_cli.core.training.options import LoopOptions, OptimizerOptions
 from videobert_cli.errors import NonFiniteLossError, ResourceError, is_out_of_memory
-from videobert_cli.runtime import derive_seed, has_fast_bfloat16
+from videobert_cli.runtime import derive_seed, give_back_freed_memory, give_back_memory, has_fast_bfloat16
 
 Section = Literal["pretrain", "finetune"]
 
@@ -59,6 +58,9 @@ class TrainingStep(Generic[BatchT]):
         self._seed = seed
         self._device = device
         self._on_message = on_message
+        self._reason = ""
+        if device.type == "cpu":
+            give_back_freed_memory()
 
     def take(self, state: TrainingState) -> StepResult:
         """Take the step after `state`, which is left as it is.
@@ -133,11 +135,10 @@ class TrainingStep(Generic[BatchT]):
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
+            self._reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
         # Only here, where the error is gone, are the activations that its frames held.
         self._optimizer.zero_grad(set_to_none=True)
-        gc.collect()
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        give_back_memory(self._device)
         return None
 
     def _forward_and_backward(self, batch: BatchT, *, num_parts: int) -> dict[str, float]:
@@ -159,7 +160,7 @@ class TrainingStep(Generic[BatchT]):
             else "a smaller pretrained model"
         )
         return ResourceError(
-            f"memory ran out in step {step:,} with one sequence at a time",
+            f"memory ran out in step {step:,} with one sequence at a time ({self._reason})",
             at=str(self._directory),
             fix=f"{shorter} or a larger machine; then run again",
         )
