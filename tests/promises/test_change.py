@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -141,15 +142,27 @@ def test_p32_scores_that_were_changed_are_found(invoke, finished_run: FinishedRu
     assert sealed["content_hash"] == ours["content_hash"]
 
 
-def test_p4_a_torn_newest_checkpoint_is_skipped(invoke, finished_run: FinishedRun, folder: Path) -> None:
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("damage", [_flip, _cut, Path.unlink])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"]
+)
+def test_p4_a_torn_newest_checkpoint_is_skipped(
+    invoke, finished_run: FinishedRun, folder: Path, name: str, damage: Callable[[Path], object]
+) -> None:
     run = folder / "runs/tiny"
     shutil.rmtree(run / "pretrain/model")
     newest = sorted((run / "pretrain/checkpoints").glob("step-*"))[-1]
-    _flip(newest / "model.safetensors")
+    damage(newest / name)
     outcome = invoke("pretrain", "tiny.yaml")
     assert outcome.exit_code == 0
-    assert newest.name in outcome.err
-    assert "model.safetensors" in outcome.err
+    warnings = [line for line in outcome.err.splitlines() if "skipping checkpoint" in line]
+    assert len(warnings) == 1
+    assert f"/{newest.name}: " in warnings[0]
+    assert name.removesuffix(".json") in warnings[0]
     assert "going on at step 10 of 12" in outcome.err
     ours, theirs = (root / "pretrain/model/model.safetensors" for root in (run, finished_run.root))
     assert ours.read_bytes() == theirs.read_bytes()
