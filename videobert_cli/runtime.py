@@ -259,11 +259,10 @@ def _git_ref(git: Path, name: str) -> str | None:
 class StopRequest:
     """Whether this process was asked to stop, by a signal or a time limit; long work looks between its portions."""
 
-    def __init__(self, *, time_limit_seconds: float | None = None) -> None:
-        """Args: `time_limit_seconds` is the time from now on that this process may work."""
+    def __init__(self, *, deadline: float | None = None) -> None:
+        """Args: `deadline` is when the work has to stop, as `time.monotonic` counts."""
         self._signal: int | None = None
-        self._time_limit_seconds = time_limit_seconds
-        self._started = time.monotonic()
+        self._deadline = deadline
 
     @property
     def requested(self) -> bool:
@@ -277,8 +276,7 @@ class StopRequest:
 
     @property
     def _is_time_over(self) -> bool:
-        limit = self._time_limit_seconds
-        return limit is not None and time.monotonic() - self._started >= limit
+        return self._deadline is not None and time.monotonic() >= self._deadline
 
     def request(self, signal_number: int) -> None:
         """Note a signal."""

@@ -2,8 +2,9 @@
 
 import contextlib
 import signal
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 
 from videobert_cli.commands.console import Console, Verbosity
@@ -19,8 +20,14 @@ class CommonFlags:
 
     device: str = "auto"
     time_limit_seconds: float | None = None
+    started: float = field(default_factory=time.monotonic)
     is_quiet: bool = False
     is_verbose: bool = False
+
+    @property
+    def deadline(self) -> float | None:
+        """When the command has to stop, as `time.monotonic` counts: one time for all stages that it makes."""
+        return None if self.time_limit_seconds is None else self.started + self.time_limit_seconds
 
     @property
     def verbosity(self) -> Verbosity:
@@ -41,7 +48,7 @@ def console_and_stop(flags: CommonFlags) -> Iterator[tuple[Console, StopRequest]
     The first SIGINT, SIGTERM or SIGUSR1 asks for a stop, and so does the time limit: the work saves and ends. A second
     SIGINT ends it at once.
     """
-    console, stop = Console(flags.verbosity), StopRequest(time_limit_seconds=flags.time_limit_seconds)
+    console, stop = Console(flags.verbosity), StopRequest(deadline=flags.deadline)
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if stop.has_signal and number == signal.SIGINT:
