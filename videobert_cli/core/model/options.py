@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 
 from videobert_cli.options import Options
 
+Compile = Literal["auto", "on", "off"]
+
 
 class ModelOptions(Options):
     """`pretrain.model:` the encoder's size and where its weights start."""

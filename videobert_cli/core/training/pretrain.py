@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from videobert_cli.core.model.checkpoint import WEIGHTS_NAME
+from videobert_cli.core.model.compiling import compile_encoder
 from videobert_cli.core.model.config import MODEL_TYPE, VideoBERTConfig, read_config
 from videobert_cli.core.model.init import load_bert, new_model
 from videobert_cli.core.model.options import ModelOptions
@@ -68,6 +69,8 @@ def pretrain_model(
         seed=seed,
         max_num_tokens=options.sequences.max_num_tokens,
     ).to(device)
+    model.bert.encoder.recomputes_activations = options.activation_checkpointing
+    compile_encoder(model.bert.encoder, wanted=options.compile, device=device, on_message=events.on_message)
     with _train_loader(samples, options=options) as loader:
         job = PretrainingJob(
             model,
