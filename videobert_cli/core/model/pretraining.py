@@ -3,8 +3,8 @@
 Shapes: S tokens, P masked positions, B sequences, V text tokens, K visual words, J joint ids, H hidden size.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -43,6 +43,19 @@ class PretrainingOutput:
     num_visual_correct: Tensor
     num_alignment_correct: Tensor
     is_alignment_correct_B: Tensor
+
+    def read(self) -> Self:
+        """Return the same on the CPU, without graphs: a GPU is waited for once, not once for each number."""
+        values = {each.name: getattr(self, each.name).detach() for each in fields(self)}
+        # float64 holds a count as well as a loss without rounding.
+        joined = torch.cat([value.reshape(-1).double() for value in values.values()]).cpu()
+        parts = torch.split(joined, [value.numel() for value in values.values()])
+        return type(self)(
+            **{
+                name: part.to(value.dtype).view(value.shape)
+                for (name, value), part in zip(values.items(), parts, strict=True)
+            }
+        )
 
 
 class VideoBERTForPreTraining(PretrainedModel):

@@ -20,9 +20,20 @@ def build_optimizer(model: nn.Module, *, options: OptimizerOptions) -> torch.opt
         {"params": decayed, "weight_decay": options.weight_decay},
         {"params": undecayed, "weight_decay": 0.0},
     ]
+    # On a GPU one kernel reads and writes each number once. On a CPU the bytes are those of the other way.
+    is_fused = _has_fused_kernel([parameter for _, parameter in trained])
     return torch.optim.AdamW(
-        groups, lr=options.learning_rate, betas=(options.beta1, options.beta2), eps=1e-8, foreach=True
+        groups,
+        lr=options.learning_rate,
+        betas=(options.beta1, options.beta2),
+        eps=1e-8,
+        foreach=not is_fused,
+        fused=is_fused,
     )
+
+
+def _has_fused_kernel(parameters: list[nn.Parameter]) -> bool:
+    return bool(parameters) and all(parameter.is_cuda for parameter in parameters)
 
 
 def _is_matrix(parameter: nn.Parameter) -> bool:
@@ -70,6 +81,10 @@ def restore_optimizer(
     for key, value in tensors.items():
         moment, name = key.split("/", 1)
         parameter = parameters[name]
-        # AdamW keeps its step counter on the CPU; only the moments live beside the parameter.
-        placed = value if value.ndim == 0 and moment == "step" else value.to(parameter.device)
-        optimizer.state[parameter][moment] = placed
+        optimizer.state[parameter][moment] = value.to(_place(moment, optimizer, device=parameter.device))
+
+
+def _place(moment: str, optimizer: torch.optim.Optimizer, *, device: torch.device) -> torch.device:
+    """Return where a moment lives: beside its parameter, but for the step counter of an AdamW that is not fused."""
+    is_on_cpu = moment == "step" and not optimizer.defaults.get("fused")
+    return torch.device("cpu") if is_on_cpu else device
