@@ -3,7 +3,7 @@
 Shapes: S tokens, P masked positions, B sequences, V text tokens, K visual words, J joint ids, H hidden size.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import torch
@@ -46,16 +46,16 @@ class PretrainingOutput:
 
     def read(self) -> Self:
         """Return the same on the CPU, without graphs: a GPU is waited for once, not once for each number."""
-        values = {each.name: getattr(self, each.name).detach() for each in fields(self)}
+        found = {each.name: getattr(self, each.name) for each in fields(self)}
+        values = {name: value.detach() for name, value in found.items() if isinstance(value, Tensor)}
         # float64 holds a count as well as a loss without rounding.
         joined = torch.cat([value.reshape(-1).double() for value in values.values()]).cpu()
         parts = torch.split(joined, [value.numel() for value in values.values()])
-        return type(self)(
-            **{
-                name: part.to(value.dtype).view(value.shape)
-                for (name, value), part in zip(values.items(), parts, strict=True)
-            }
-        )
+        read = {
+            name: part.to(value.dtype).view(value.shape)
+            for (name, value), part in zip(values.items(), parts, strict=True)
+        }
+        return replace(self, **read)
 
 
 class VideoBERTForPreTraining(PretrainedModel):
