@@ -119,7 +119,7 @@ def report_loop(
         )
 
 
-def report_data(setting: Setting, *, num_sequences: int, num_workers: int, step_rate: float) -> None:
+def report_data(setting: Setting, *, num_sequences: int, num_workers: int, step_rate: float | None) -> None:
     """Write a token cache of so many sequences, open it, and print how fast batches come out of it."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "tokens"
@@ -133,19 +133,23 @@ def report_data(setting: Setting, *, num_sequences: int, num_workers: int, step_
             f"token cache: {samples.epoch_size:,} sequences, {size / 1e6:,.0f} MB, first sequence after {opened:.2f} s"
         )
         for workers in sorted({0, num_workers}):
-            rate = data_rate(samples, setting, num_workers=workers)
-            print(f"  {workers} workers: {rate:,.0f} tokens/s, {rate / step_rate:.1f} x what the step takes")
+            rate, processor_rate = data_rate(samples, setting, num_workers=workers)
+            beside = f", {rate / step_rate:.1f} x what the step takes" if step_rate else ""
+            own = "" if workers else f", {processor_rate:,.0f} a second of the processor"
+            print(f"  {workers} workers: {rate:,.0f} tokens/s{own}{beside}")
 
 
-def data_rate(samples: PretrainingSamples, setting: Setting, *, num_workers: int) -> float:
-    def timed(loader: InlineLoader | WorkerLoader) -> float:
+def data_rate(samples: PretrainingSamples, setting: Setting, *, num_workers: int) -> tuple[float, float]:
+    """Return the tokens a second, by the clock and by this process's processor time."""
+
+    def timed(loader: InlineLoader | WorkerLoader) -> tuple[float, float]:
         batches = Batches(loader, num_sequences=setting.num_sequences)
         batches.batch(0, first_sequence=0)
-        begin, num_tokens, step = time.perf_counter(), 0, 0
-        while time.perf_counter() - begin < 3 or step < 3:
+        begin, processor, num_tokens, step = time.perf_counter(), time.process_time(), 0, 0
+        while time.perf_counter() - begin < 3 or step < 10:
             step += 1
             num_tokens += batches.batch(step, first_sequence=0).num_tokens
-        return num_tokens / (time.perf_counter() - begin)
+        return num_tokens / (time.perf_counter() - begin), num_tokens / (time.process_time() - processor)
 
     if not num_workers:
         return timed(InlineLoader(samples))
@@ -194,6 +198,32 @@ def report_ways(ways: list[Way], *, num_tokens: float, flop: float, peak: float,
             print(f"{'  in processor time':34}{step * 1e3:>9.1f}{num_tokens / step:>12,.0f}{'':30}{ratios}")
 
 
+def compare(
+    samples: PretrainingSamples, setting: Setting, *, arguments: argparse.Namespace, device: torch.device
+) -> float:
+    """Measure all ways in turn, print what was found, and return the tokens a second of our fastest."""
+    stream = Batches(InlineLoader(samples), num_sequences=setting.num_sequences)
+    batches = [stream.batch(number, first_sequence=0) for number in range(arguments.warmup + arguments.steps)]
+    timed = batches[arguments.warmup :]
+    dtype = Step(setting, device=device).dtype
+    peak, source = peak_tflops(device, dtype)
+    num_tokens = statistics.mean(float(batch.num_tokens) for batch in timed)
+    flop = statistics.mean(setting.flop(batch) for batch in timed)
+    num_padded = statistics.mean(batch.max_seqlen * batch.num_sequences for batch in timed)
+    print(
+        f"a step: {num_tokens:,.0f} tokens of {num_padded:,.0f} when padded, {flop / 1e12:.3g} TFLOP, "
+        f"{setting.num_text + setting.num_words:,} words; medians of {arguments.rounds} x {arguments.steps} steps; "
+        f"{dtype}, peak {peak:.2f} TFLOP/s ({source})"
+    )
+    ways = ways_of(setting, device=device, is_compiled=arguments.compile)
+    for _ in range(arguments.rounds):
+        for way in ways:
+            if not way.problem:
+                measure(way, batches, num_warmup=arguments.warmup, device=device)
+    report_ways(ways, num_tokens=num_tokens, flop=flop, peak=peak, is_cpu=device.type == "cpu")
+    return max(way.rate(num_tokens) for way in ways if way.name.startswith("ours"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     is_cuda = torch.cuda.is_available()
@@ -202,7 +232,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, help="sequences of one step")
     parser.add_argument("--micro", type=int, help="sequences of a padded micro-batch")
     parser.add_argument("--warmup", type=int, default=20 if is_cuda else 3, help="batches that are not timed")
-    parser.add_argument("--steps", type=int, default=30 if is_cuda else 10, help="batches that are")
+    parser.add_argument(
+        "--steps", type=int, default=30 if is_cuda else 10, help="batches that are; 0 leaves the steps out"
+    )
     parser.add_argument("--rounds", type=int, default=1 if is_cuda else 5, help="turns of all ways")
     parser.add_argument(
         "--loop-steps", type=int, default=50 if is_cuda else 100, help="0 leaves the loop out"
@@ -222,36 +254,16 @@ def main() -> None:
             if value
         },
     )
-    num_batches = arguments.warmup + arguments.steps
-    corpus = TokenCorpus.from_documents(
-        list(documents(setting, max(1_000, num_batches * setting.num_sequences)))
-    )
+    num_sequences = (arguments.warmup + arguments.steps) * setting.num_sequences
+    corpus = TokenCorpus.from_documents(list(documents(setting, max(1_000, num_sequences))))
     samples = samples_of(corpus, setting)
-    stream = Batches(InlineLoader(samples), num_sequences=setting.num_sequences)
-    batches = [stream.batch(number, first_sequence=0) for number in range(num_batches)]
-    timed = batches[arguments.warmup :]
-    dtype = Step(setting, device=device).dtype
-    peak, source = peak_tflops(device, dtype)
-    num_tokens, flop = (
-        statistics.mean(float(value) for value in values)
-        for values in ([batch.num_tokens for batch in timed], [setting.flop(batch) for batch in timed])
-    )
     name = (
         torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     )
-    print(f"{device.type}, {name}, torch {torch.__version__}, {dtype}, peak {peak:.2f} TFLOP/s ({source})")
-    longest = statistics.mean(batch.max_seqlen for batch in timed)
     print(
-        f"{arguments.setting}: {setting.num_sequences} sequences a step, {num_tokens:,.0f} tokens of "
-        f"{longest * setting.num_sequences:,.0f} when padded, {flop / 1e12:.3g} TFLOP, "
-        f"{setting.num_text + setting.num_words:,} words; medians of {arguments.rounds} x {arguments.steps} steps"
+        f"{device.type}, {name}, torch {torch.__version__}; {arguments.setting}, {setting.num_sequences} sequences"
     )
-    ways = ways_of(setting, device=device, is_compiled=arguments.compile)
-    for _ in range(arguments.rounds):
-        for way in ways:
-            if not way.problem:
-                measure(way, batches, num_warmup=arguments.warmup, device=device)
-    report_ways(ways, num_tokens=num_tokens, flop=flop, peak=peak, is_cpu=device.type == "cpu")
+    rate = compare(samples, setting, arguments=arguments, device=device) if arguments.steps else None
     sys.stdout.flush()
     if arguments.loop_steps:
         report_loop(
@@ -262,9 +274,9 @@ def main() -> None:
             device=device,
             is_compiled=arguments.compile,
         )
+        sys.stdout.flush()
     if arguments.sequences:
-        best = max(way.rate(num_tokens) for way in ways if way.name.startswith("ours"))
-        report_data(setting, num_sequences=arguments.sequences, num_workers=arguments.workers, step_rate=best)
+        report_data(setting, num_sequences=arguments.sequences, num_workers=arguments.workers, step_rate=rate)
 
 
 if __name__ == "__main__":
