@@ -1,5 +1,6 @@
 """The pretraining model: packing, seeds, centroids, gradients, determinism."""
 
+import dataclasses
 from dataclasses import replace
 
 import pytest
@@ -167,3 +168,13 @@ def test_a_few_steps_learn_the_batch(config, batch):
     output = model(batch)
     assert float(total_loss(output).detach()) < 0.3
     assert int(output.num_text_correct) == int(output.num_text)
+
+
+def test_an_output_that_is_read_has_the_same_numbers_and_no_graph(config, batch):
+    output = VideoBERTForPreTraining(config, seed=0).eval()(batch)
+    read = output.read()
+    for field in dataclasses.fields(output):
+        mine, theirs = getattr(read, field.name), getattr(output, field.name)
+        assert mine.dtype == theirs.dtype
+        assert torch.equal(mine, theirs.detach())
+        assert not mine.requires_grad

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from training_samples import CONFIG
 
 from videobert_cli.core.model.init import new_model
+from videobert_cli.core.training import optimizer as optimizer_module
 from videobert_cli.core.training.optimizer import (
     build_optimizer,
     learning_rate,
@@ -168,3 +169,48 @@ def test_each_layer_has_its_share_of_the_rate():
 
 def test_one_rate_for_all_is_two_groups():
     assert len(build_optimizer(new_model(CONFIG, seed=0), options=OptimizerOptions()).param_groups) == 2
+
+
+def taken(model, optimizer, *, seed):
+    """Take a step with random gradients."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=generator)
+    optimizer.step()
+
+
+def test_on_a_cpu_adamw_is_not_fused():
+    defaults = build_optimizer(torch.nn.Linear(3, 2), options=OptimizerOptions()).defaults
+    assert (defaults["foreach"], defaults["fused"]) == (True, False)
+
+
+@pytest.mark.parametrize("is_fused_first", [False, True])
+def test_fused_goes_on_where_the_other_stopped(monkeypatch, is_fused_first):
+    """As on a GPU after a CPU, and the other way round: torch's fused kernel runs here too."""
+    options = OptimizerOptions(learning_rate=0.1, weight_decay=0.5)
+    plain, mixed = (torch.nn.Linear(3, 2) for _ in range(2))
+    mixed.load_state_dict(plain.state_dict())
+    steady = build_optimizer(plain, options=options)
+    monkeypatch.setattr(optimizer_module, "_has_fused_kernel", lambda parameters: is_fused_first)
+    first = build_optimizer(mixed, options=options)
+    for optimizer, model in ((steady, plain), (first, mixed)):
+        taken(model, optimizer, seed=1)
+    monkeypatch.setattr(optimizer_module, "_has_fused_kernel", lambda parameters: not is_fused_first)
+    second = build_optimizer(mixed, options=options)
+    restore_optimizer(mixed, second, optimizer_tensors(mixed, first))
+    for optimizer, model in ((steady, plain), (second, mixed)):
+        taken(model, optimizer, seed=2)
+    assert {first.defaults["fused"], second.defaults["fused"]} == {False, True}
+    for mine, theirs in zip(mixed.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_a_fused_optimizers_counter_lies_beside_its_parameter(monkeypatch):
+    model = torch.nn.Linear(3, 2)
+    gpu = torch.device("cuda")
+    plain = build_optimizer(model, options=OptimizerOptions())
+    monkeypatch.setattr(optimizer_module, "_has_fused_kernel", lambda parameters: True)
+    fused = build_optimizer(model, options=OptimizerOptions())
+    place = optimizer_module._place
+    assert [place("step", optimizer, device=gpu).type for optimizer in (plain, fused)] == ["cpu", "cuda"]
+    assert [place("exp_avg", optimizer, device=gpu).type for optimizer in (plain, fused)] == ["cuda", "cuda"]

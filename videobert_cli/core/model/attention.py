@@ -96,7 +96,9 @@ def attend(
     query, key, value = (layout.pad(x).transpose(1, 2) for x in (query_SND, key_SND, value_SND))
     is_small = query.device.type == "cpu" and layout.max_seqlen <= _MAX_PLAIN_SEQLEN
     body = _attend_grid_plain if is_small else _attend_grid_fused
-    return layout.unpad(body(query, key, value, layout=layout, dropout=dropout).transpose(1, 2))
+    attended = layout.unpad(body(query, key, value, layout=layout, dropout=dropout).transpose(1, 2))
+    # One order in memory whatever the batch: another would make what is compiled after it compile again.
+    return attended.contiguous()
 
 
 def attend_one_by_one(

@@ -11,11 +11,12 @@ def dropout(values: Tensor, *, probability: float) -> Tensor:
     """Return `values`, each element zeroed with `probability` (to 1/65536), the rest scaled to keep the mean.
 
     torch's own draws one number an element from a serial generator, which was a tenth of a small model's step
-    on one core. Four elements share a 64-bit draw here: a third of the time. GPUs keep torch's fused kernel.
+    on one core. Four elements share a 64-bit draw here: a third of the time. GPUs keep torch's fused kernel, and
+    compiled code the compiler's own draws.
     """
     if probability == 0.0:
         return values
-    if values.device.type != "cpu":
+    if values.device.type != "cpu" or torch.compiler.is_compiling():
         return F.dropout(values, probability)
     num_elements = values.numel()
     draws = torch.empty((num_elements + 3) // 4, dtype=torch.int64).random_(-(2**63), None)

@@ -3,12 +3,15 @@
 Shapes: S tokens of all sequences, B sequences, N heads, D width of a head, H hidden size.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from videobert_cli.core.model.attention import SequenceLayout, attend
 from videobert_cli.core.model.checkpoint import PretrainedModel
@@ -38,16 +41,19 @@ class SelfAttention(nn.Module):
         self.key = nn.Linear(config.hidden_size, config.hidden_size)
         self.value = nn.Linear(config.hidden_size, config.hidden_size)
 
-    def forward(self, hidden_SH: Tensor, layout: SequenceLayout) -> Tensor:
-        """Return the attended values [S, H]."""
+    def project(self, hidden_SH: Tensor) -> Tensor:
+        """Return queries, keys and values [S, 3, N, D]."""
         # BERT's names want three matrices, the hardware one product: joining them costs 3 H^2 copies a layer.
         parts = (self.query, self.key, self.value)
         weight = torch.cat([part.weight for part in parts])
         bias = torch.cat([part.bias for part in parts])
-        joined_S3ND = F.linear(hidden_SH, weight, bias).view(hidden_SH.shape[0], 3, self.num_heads, -1)
+        return F.linear(hidden_SH, weight, bias).view(hidden_SH.shape[0], 3, self.num_heads, -1)
+
+    def attend(self, joined_S3ND: Tensor, layout: SequenceLayout) -> Tensor:
+        """Return the attended values [S, N, D]."""
         dropout = self.dropout_prob if self.training else 0.0
         query_SND, key_SND, value_SND = joined_S3ND.unbind(1)
-        return attend(query_SND, key_SND, value_SND, layout=layout, dropout=dropout).flatten(1)
+        return attend(query_SND, key_SND, value_SND, layout=layout, dropout=dropout)
 
 
 class ResidualOutput(nn.Module):
@@ -91,25 +97,66 @@ class Layer(nn.Module):
         self.intermediate = Intermediate(config)
         self.output = ResidualOutput(config, input_size=config.intermediate_size)
 
-    def forward(self, hidden_SH: Tensor, layout: SequenceLayout) -> Tensor:
+    def forward(self, hidden_SH: Tensor, layout: SequenceLayout, *, parts: "LayerParts") -> Tensor:
         """Return the layer's output [S, H]."""
-        hidden_SH = self.attention.output(self.attention.self(hidden_SH, layout), hidden_SH)
+        attended_SND = self.attention.self.attend(parts.project(self, hidden_SH), layout)
+        return parts.finish(self, attended_SND, hidden_SH)
+
+    def project(self, hidden_SH: Tensor) -> Tensor:
+        """Return what comes before attention: queries, keys and values [S, 3, N, D]."""
+        projected: Tensor = self.attention.self.project(hidden_SH)
+        return projected
+
+    def finish(self, attended_SND: Tensor, hidden_SH: Tensor) -> Tensor:
+        """Return what comes after attention: the layer's output [S, H]."""
+        hidden_SH = self.attention.output(attended_SND.flatten(1), hidden_SH)
         output: Tensor = self.output(F.gelu(self.intermediate.dense(hidden_SH)), hidden_SH)
         return output
 
 
+@dataclass(frozen=True, kw_only=True)
+class LayerParts:
+    """What a layer does before and after its attention: as it is written, or compiled."""
+
+    project: Callable[[Layer, Tensor], Tensor]
+    finish: Callable[[Layer, Tensor, Tensor], Tensor]
+
+
 class Encoder(nn.Module):
-    """The stack of layers."""
+    """The stack of layers.
+
+    `recomputes_activations` keeps only each layer's input on the way forward and makes the rest again on the way
+    back: a third more work, a fraction of the memory, the same gradients (dropout draws the same again).
+    """
 
     def __init__(self, config: VideoBERTConfig) -> None:
         super().__init__()
         self.layer = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
+        self.recomputes_activations = False
+        self._parts = LayerParts(project=Layer.project, finish=Layer.finish)
 
     def forward(self, hidden_SH: Tensor, layout: SequenceLayout) -> Tensor:
         """Return the last layer's output [S, H]."""
+        is_recomputing = self.recomputes_activations and torch.is_grad_enabled()
         for layer in self.layer:
-            hidden_SH = layer(hidden_SH, layout)
+            run = partial(layer, parts=self._parts)
+            if is_recomputing:
+                hidden_SH = checkpoint(run, hidden_SH, layout, use_reentrant=False)
+            else:
+                hidden_SH = run(hidden_SH, layout)
         return hidden_SH
+
+    def compile_layers(self) -> None:
+        """Have what lies before and after each layer's attention compiled, at its first call.
+
+        Attention stays out: it is one kernel already, and what describes the batch (the number of sequences, the
+        longest) would be a reason to compile again. Of what is compiled only the number of tokens varies, so one
+        program serves every batch and all layers, and BERT-large compiles as fast as one layer.
+        """
+        self._parts = LayerParts(
+            project=torch.compile(Layer.project, dynamic=True),
+            finish=torch.compile(Layer.finish, dynamic=True),
+        )
 
 
 class Pooler(nn.Module):

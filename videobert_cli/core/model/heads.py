@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from videobert_cli.core.model.config import VideoBERTConfig
 from videobert_cli.core.model.embeddings import VideoBERTEmbeddings
+from videobert_cli.core.model.vocabulary import VocabularyBlock
 
 
 class PredictionTransform(nn.Module):
@@ -37,18 +38,23 @@ class PredictionHead(nn.Module):
         self.bias = nn.Parameter(torch.empty(config.vocab_size))
         self.visual_bias = nn.Parameter(torch.empty(config.num_visual_words))
 
-    def text_logits(self, transformed_PH: Tensor, embeddings: VideoBERTEmbeddings) -> Tensor:
-        """Return the scores of all text tokens [P, V], as float32."""
-        return F.linear(transformed_PH, embeddings.word_embeddings.weight, self.bias).float()
+    def text_block(self, transformed_PH: Tensor, embeddings: VideoBERTEmbeddings) -> VocabularyBlock:
+        """Return what scores all text tokens [P, V]."""
+        return VocabularyBlock(
+            states_PX=transformed_PH, rows_CX=embeddings.word_embeddings.weight, bias_C=self.bias
+        )
 
-    def visual_logits(self, transformed_PH: Tensor, embeddings: VideoBERTEmbeddings) -> Tensor:
-        """Return the scores of all visual words [P, K], as float32.
+    def visual_block(self, transformed_PH: Tensor, embeddings: VideoBERTEmbeddings) -> VocabularyBlock:
+        """Return what scores all visual words [P, K].
 
         The states are taken back into the centroids' space, which costs P D H, rather than all K rows into
         the hidden space, which would cost K D H and a gradient of that size: the product is the same.
         """
-        projected_PD = F.linear(transformed_PH, embeddings.visual_projection.weight.T)
-        return F.linear(projected_PD, embeddings.visual_embeddings.weight, self.visual_bias).float()
+        return VocabularyBlock(
+            states_PX=F.linear(transformed_PH, embeddings.visual_projection.weight.T),
+            rows_CX=embeddings.visual_embeddings.weight,
+            bias_C=self.visual_bias,
+        )
 
 
 class PretrainingHeads(nn.Module):

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from videobert_cli.core.model.vocabulary import RowScores, whole_scores
 from videobert_cli.core.sequences.packing import NO_LABEL
 
 
@@ -37,17 +38,34 @@ def joint_scores(text_PV: Tensor, visual_PK: Tensor, labels_P: Tensor) -> tuple[
     The two blocks are never joined: the logarithm of their common sum is that of the two sums' sum.
     """
     is_visual_P, column_P = split_labels(labels_P, num_text=text_PV.shape[1])
-    if visual_PK.shape[1] == 0:
-        normalizer_P, target_P = text_PV.logsumexp(-1), _pick(text_PV, column_P)
-        best_P = text_PV.detach().argmax(-1)
+    text = whole_scores(text_PV, column_P)
+    visual = whole_scores(visual_PK, column_P) if visual_PK.shape[1] else None
+    return joint_scores_of_rows(text, visual, is_visual_P=is_visual_P, column_P=column_P)
+
+
+def joint_scores_of_rows(
+    text: RowScores, visual: RowScores | None, *, is_visual_P: Tensor, column_P: Tensor
+) -> tuple[Score, Score]:
+    """Return the same from each row's few numbers; `visual` is None for a vocabulary without visual words."""
+    if visual is None:
+        normalizer_P, target_P, best_P = text.normalizer_P, text.target_P, text.best_column_P
     else:
-        normalizer_P = torch.logaddexp(text_PV.logsumexp(-1), visual_PK.logsumexp(-1))
-        target_P = torch.where(is_visual_P, _pick(visual_PK, column_P), _pick(text_PV, column_P))
-        best_P = _best_of_both(text_PV.detach(), visual_PK.detach(), is_visual_P=is_visual_P)
+        normalizer_P = torch.logaddexp(text.normalizer_P, visual.normalizer_P)
+        target_P = torch.where(is_visual_P, visual.target_P, text.target_P)
+        best_P = _best_of_both(text, visual, is_visual_P=is_visual_P)
     losses_P, correct_P = normalizer_P - target_P, best_P == column_P
     return (
         _score(losses_P, correct_B=correct_P, counted_B=~is_visual_P),
         _score(losses_P, correct_B=correct_P, counted_B=is_visual_P),
+    )
+
+
+def score_of_rows(rows: RowScores, column_P: Tensor) -> Score:
+    """Return the score of rows that all have a label, under a softmax of their own."""
+    return _score(
+        rows.normalizer_P - rows.target_P,
+        correct_B=rows.best_column_P == column_P,
+        counted_B=torch.ones_like(column_P, dtype=torch.bool),
     )
 
 
@@ -57,18 +75,11 @@ def split_labels(labels_P: Tensor, *, num_text: int) -> tuple[Tensor, Tensor]:
     return is_visual_P, torch.where(is_visual_P, labels_P - (num_text + 1), labels_P)
 
 
-def _best_of_both(text_PV: Tensor, visual_PK: Tensor, *, is_visual_P: Tensor) -> Tensor:
+def _best_of_both(text: RowScores, visual: RowScores, *, is_visual_P: Tensor) -> Tensor:
     """Return the best column of the label's own modality, -1 where the other modality has a better one."""
-    text_best_P, text_column_P = text_PV.max(-1)
-    visual_best_P, visual_column_P = visual_PK.max(-1)
-    text_wins_P = text_best_P >= visual_best_P
-    own_column_P = torch.where(is_visual_P, visual_column_P, text_column_P)
+    text_wins_P = text.best_P >= visual.best_P
+    own_column_P = torch.where(is_visual_P, visual.best_column_P, text.best_column_P)
     return torch.where(text_wins_P == is_visual_P, -1, own_column_P)
-
-
-def _pick(logits_PX: Tensor, column_P: Tensor) -> Tensor:
-    """Return one score a row; columns of the other modality are brought into range, the caller drops them."""
-    return logits_PX.gather(1, column_P.clamp(max=logits_PX.shape[1] - 1)[:, None]).squeeze(1)
 
 
 def _score(losses_B: Tensor, *, correct_B: Tensor, counted_B: Tensor) -> Score:

@@ -9,6 +9,7 @@ from videobert_cli.options import Options
 
 # What of the encoder is not trained; `layers` goes with a number of them.
 FrozenPart = Literal["none", "embeddings", "layers", "all_but_head"]
+Compile = Literal["auto", "on", "off"]
 
 
 class ModelOptions(Options):

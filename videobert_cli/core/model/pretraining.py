@@ -3,8 +3,8 @@
 Shapes: S tokens, P masked positions, B sequences, V text tokens, K visual words, J joint ids, H hidden size.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -13,7 +13,15 @@ from videobert_cli.core.model.checkpoint import PretrainedModel
 from videobert_cli.core.model.config import VideoBERTConfig
 from videobert_cli.core.model.encoder import VideoBERTModel
 from videobert_cli.core.model.heads import PretrainingHeads
-from videobert_cli.core.model.losses import Score, class_score, joint_scores, split_labels
+from videobert_cli.core.model.losses import (
+    Score,
+    class_score,
+    joint_scores,
+    joint_scores_of_rows,
+    score_of_rows,
+    split_labels,
+)
+from videobert_cli.core.model.vocabulary import VocabularyBlock, fit_whole, scores_in_parts
 from videobert_cli.core.sequences.packing import PackedBatch
 
 
@@ -35,6 +43,19 @@ class PretrainingOutput:
     num_visual_correct: Tensor
     num_alignment_correct: Tensor
     is_alignment_correct_B: Tensor
+
+    def read(self) -> Self:
+        """Return the same on the CPU, without graphs: a GPU is waited for once, not once for each number."""
+        found = {each.name: getattr(self, each.name) for each in fields(self)}
+        values = {name: value.detach() for name, value in found.items() if isinstance(value, Tensor)}
+        # float64 holds a count as well as a loss without rounding.
+        joined = torch.cat([value.reshape(-1).double() for value in values.values()]).cpu()
+        parts = torch.split(joined, [value.numel() for value in values.values()])
+        read = {
+            name: part.to(value.dtype).view(value.shape)
+            for (name, value), part in zip(values.items(), parts, strict=True)
+        }
+        return replace(self, **read)
 
 
 class VideoBERTForPreTraining(PretrainedModel):
@@ -79,8 +100,8 @@ class VideoBERTForPreTraining(PretrainedModel):
         transformed_PH = self.cls.predictions.transform(
             self.bert(batch).hidden_SH.index_select(0, positions_P)
         )
-        text_PV = self.cls.predictions.text_logits(transformed_PH, self.bert.embeddings)
-        visual_PK = self.cls.predictions.visual_logits(transformed_PH, self.bert.embeddings)
+        text_PV = self.cls.predictions.text_block(transformed_PH, self.bert.embeddings).logits()
+        visual_PK = self.cls.predictions.visual_block(transformed_PH, self.bert.embeddings).logits()
         return torch.cat([text_PV, text_PV.new_full((len(text_PV), 1), -torch.inf), visual_PK], dim=1)
 
     def alignment_logits(self, batch: PackedBatch) -> Tensor:
@@ -93,21 +114,31 @@ class VideoBERTForPreTraining(PretrainedModel):
     ) -> tuple[Score, Score]:
         head, embeddings = self.cls.predictions, self.bert.embeddings
         transformed_PH = head.transform(hidden_SH.index_select(0, positions_P))
-        if self.config.softmax == "joint":
-            return joint_scores(
-                head.text_logits(transformed_PH, embeddings),
-                head.visual_logits(transformed_PH, embeddings),
-                labels_P,
-            )
-        # A GPU waits here for the two counts; scoring every position in both vocabularies would cost more.
         is_visual_P, column_P = split_labels(labels_P, num_text=self.config.vocab_size)
-        text_logits = head.text_logits(transformed_PH[~is_visual_P], embeddings)
-        visual_logits = head.visual_logits(transformed_PH[is_visual_P], embeddings)
-        return class_score(text_logits, column_P[~is_visual_P]), class_score(
-            visual_logits, column_P[is_visual_P]
+        if self.config.softmax == "per_modality":
+            # A GPU waits here for the two counts; scoring every position in both vocabularies would cost more.
+            text = head.text_block(transformed_PH[~is_visual_P], embeddings)
+            visual = head.visual_block(transformed_PH[is_visual_P], embeddings)
+            return _own_score(text, column_P[~is_visual_P]), _own_score(visual, column_P[is_visual_P])
+        text = head.text_block(transformed_PH, embeddings)
+        visual = head.visual_block(transformed_PH, embeddings)
+        if fit_whole(text, visual):
+            return joint_scores(text.logits(), visual.logits(), labels_P)
+        return joint_scores_of_rows(
+            scores_in_parts(text, column_P),
+            scores_in_parts(visual, column_P) if self.config.num_visual_words else None,
+            is_visual_P=is_visual_P,
+            column_P=column_P,
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> PretrainingOutput:
         """See `forward`; repeated for its type."""
         output: PretrainingOutput = super().__call__(*args, **kwargs)
         return output
+
+
+def _own_score(block: VocabularyBlock, column_P: Tensor) -> Score:
+    """Return the score of one modality's positions in its own vocabulary."""
+    if fit_whole(block):
+        return class_score(block.logits(), column_P)
+    return score_of_rows(scores_in_parts(block, column_P), column_P)

@@ -226,6 +226,8 @@ def _tallies(output: PretrainingOutput, batch: PackedBatch) -> dict[str, Tally]:
     Negatives from the same video are hard, from another video easy: one number would hide the one behind the other.
     """
     tallies = {}
+    # On a CPU the numbers are at hand.
+    output = output.read() if output.text_loss.is_cuda else output
     for name in LOSSES:
         count = float(getattr(output, f"num_{name}"))
         if count:

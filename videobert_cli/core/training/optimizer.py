@@ -34,8 +34,15 @@ def build_optimizer(model: nn.Module, *, options: OptimizerOptions) -> torch.opt
     groups = [group for group in groups if group["params"] or options.layer_decay == 1.0]
     if options.name == "sgd":
         return torch.optim.SGD(groups, lr=options.learning_rate, momentum=options.momentum, foreach=True)
+    # On a GPU one kernel reads and writes each number once. On a CPU the bytes are those of the other way.
+    is_fused = _has_fused_kernel([parameter for _, parameter in trained])
     return torch.optim.AdamW(
-        groups, lr=options.learning_rate, betas=(options.beta1, options.beta2), eps=1e-8, foreach=True
+        groups,
+        lr=options.learning_rate,
+        betas=(options.beta1, options.beta2),
+        eps=1e-8,
+        foreach=not is_fused,
+        fused=is_fused,
     )
 
 
@@ -55,6 +62,10 @@ def _rate_shares(names: Sequence[str], *, layer_decay: float) -> dict[str, float
         for name in names
     }
     return {name: layer_decay**depth for name, depth in depths.items()}
+
+
+def _has_fused_kernel(parameters: list[nn.Parameter]) -> bool:
+    return bool(parameters) and all(parameter.is_cuda for parameter in parameters)
 
 
 def _is_matrix(parameter: nn.Parameter) -> bool:
@@ -104,6 +115,10 @@ def restore_optimizer(
     for key, value in tensors.items():
         moment, name = key.split("/", 1)
         parameter = parameters[name]
-        # AdamW keeps its step counter on the CPU; only the moments live beside the parameter.
-        placed = value if value.ndim == 0 and moment == "step" else value.to(parameter.device)
-        optimizer.state[parameter][moment] = placed
+        optimizer.state[parameter][moment] = value.to(_place(moment, optimizer, device=parameter.device))
+
+
+def _place(moment: str, optimizer: torch.optim.Optimizer, *, device: torch.device) -> torch.device:
+    """Return where a moment lives: beside its parameter, but for the step counter of an AdamW that is not fused."""
+    is_on_cpu = moment == "step" and not optimizer.defaults.get("fused")
+    return torch.device("cpu") if is_on_cpu else device

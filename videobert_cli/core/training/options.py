@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from videobert_cli.core.model.options import FrozenPart, ModelOptions
+from videobert_cli.core.model.options import Compile, FrozenPart, ModelOptions
 from videobert_cli.core.sequences.options import SequenceOptions
 from videobert_cli.core.text.options import TextOptions
 from videobert_cli.options import Options
@@ -99,7 +99,7 @@ class LossWeights(Options):
 
 
 # How fast a model is made, not which.
-_NOT_REMEMBERED = frozenset({"num_workers"})
+_NOT_REMEMBERED = frozenset({"num_workers", "compile", "activation_checkpointing"})
 
 
 class PretrainOptions(Options):
@@ -115,6 +115,14 @@ class PretrainOptions(Options):
         ge=0,
         le=64,
         description="Processes that prepare sequences ahead of the step; the model is the same with any number.",
+    )
+    compile: Compile = Field(
+        default="auto",
+        description="Whether the layers are compiled, once for all batches; `auto`: on a GPU.",
+    )
+    activation_checkpointing: bool = Field(
+        default=False,
+        description="Make each layer's inside again on the way back: less memory, more time, the same gradients.",
     )
     text: TextOptions = Field(default=TextOptions(), description="Subtitles and vocabulary.")
     sequences: SequenceOptions = Field(default=SequenceOptions(), description="The model's inputs.")

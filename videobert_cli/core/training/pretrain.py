@@ -9,11 +9,13 @@ from typing import Any
 import torch
 
 from videobert_cli.core.model.checkpoint import WEIGHTS_NAME
+from videobert_cli.core.model.compiling import compile_encoder
 from videobert_cli.core.model.config import MODEL_TYPE, VideoBERTConfig, read_config
 from videobert_cli.core.model.freezing import freeze
 from videobert_cli.core.model.init import load_bert, new_model
 from videobert_cli.core.model.options import ModelOptions
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
+from videobert_cli.core.sequences.ahead import AheadBatches
 from videobert_cli.core.sequences.batches import Batches, BlockLoader, InlineLoader
 from videobert_cli.core.sequences.corpus import TokenCorpus
 from videobert_cli.core.sequences.dataset import Document, PretrainingSamples
@@ -74,11 +76,16 @@ def pretrain_model(
         max_num_tokens=options.sequences.max_num_tokens,
     ).to(device)
     freeze(model.bert, part=options.freeze, num_layers=options.freeze_num_layers)
+    model.bert.encoder.recomputes_activations = options.activation_checkpointing
+    compile_encoder(model.bert.encoder, wanted=options.compile, device=device, on_message=events.on_message)
     _require_room_for_a_batch(options, directory=directory)
-    with _train_loader(samples, options=options) as loader:
+    with (
+        _train_loader(samples, options=options) as loader,
+        _train_batches(loader, options=options, device=device) as batches,
+    ):
         job = PretrainingJob(
             model,
-            batches=_batches(loader, options=options),
+            batches=batches,
             held_out=_batches(InlineLoader(held_out_samples), options=options) if held_out_samples else None,
             held_out_epoch_size=held_out_samples.epoch_size if held_out_samples else 0,
             weights=options.losses,
@@ -127,6 +134,23 @@ def _train_loader(samples: PretrainingSamples, *, options: PretrainOptions) -> I
     num_ahead = 2 * options.loop.batch_num_sequences
     with WorkerLoader(samples, num_workers=options.num_workers, num_ahead=num_ahead) as loader:
         yield loader
+
+
+@contextlib.contextmanager
+def _train_batches(
+    loader: BlockLoader, *, options: PretrainOptions, device: torch.device
+) -> Iterator[Batches]:
+    """Yield the training batches, on a GPU the next one made while a step runs."""
+    if device.type != "cuda":
+        yield _batches(loader, options=options)
+        return
+    with AheadBatches(
+        loader,
+        num_sequences=options.loop.batch_num_sequences,
+        max_num_tokens=options.batch_num_tokens,
+        is_pinned=True,
+    ) as batches:
+        yield batches
 
 
 def _batches(loader: BlockLoader, *, options: PretrainOptions) -> Batches:
