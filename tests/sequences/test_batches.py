@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sequence_samples import corpora, document, samples
 
-from videobert_cli.core.sequences.batches import Batches, InlineLoader, rank_shares
+from videobert_cli.core.sequences.batches import Batches, InlineLoader
 from videobert_cli.core.sequences.corpus import TokenCorpus, write_corpus
 from videobert_cli.core.sequences.loader import WorkerLoader
 from videobert_cli.core.sequences.packing import unpack
+from videobert_cli.core.sequences.shares import rank_shares
 from videobert_cli.core.sequences.token_sequence import block_of, joined_blocks
 from videobert_cli.errors import ResourceError
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from videobert_cli.core.training.options import OptimizerOptions
+from videobert_cli.core.training.sharded import like
 
 # A group's share of the rate: this key of the group, and the place of a layer's number in a parameter's name.
 SHARE_NAME = "rate_share"
@@ -105,5 +106,5 @@ def restore_optimizer(
         moment, name = key.split("/", 1)
         parameter = parameters[name]
         # AdamW keeps its step counter on the CPU; only the moments live beside the parameter.
-        placed = value if value.ndim == 0 and moment == "step" else value.to(parameter.device)
+        placed = value if value.ndim == 0 and moment == "step" else like(value, parameter)
         optimizer.state[parameter][moment] = placed
