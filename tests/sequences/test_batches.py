@@ -86,6 +86,7 @@ def test_batches_of_a_budget_are_the_stream_and_as_full_as_they_can_be(documents
     assert rows(batches.batch(3, first_sequence=sum(sizes[:3]))) == found[sum(sizes[:3]) :]
 
 
+@settings(deadline=None)
 @given(lengths=st.lists(st.integers(1, 512), min_size=1, max_size=60), num_ranks=st.integers(1, 9))
 def test_ranks_share_a_batch_without_loss_and_nearly_equally(lengths, num_ranks):
     shares = rank_shares(np.array(lengths), num_ranks=num_ranks)
