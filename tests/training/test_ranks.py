@@ -81,7 +81,7 @@ def two_ranks(tmp_path_factory):
     paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", script, folder],
-        env=environment(PYTHONPATH=paths), capture_output=True, text=True, check=False, timeout=300,
+        env=environment(PYTHONPATH=paths), capture_output=True, text=True, check=False, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder

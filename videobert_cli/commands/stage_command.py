@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,8 @@ def run_stage(target: str, recipe: str, *, flags: StageFlags, model: Path | None
 
             result = _run_stage(target, recipe, flags=flags, model=model)
             dismiss(ranks)
-            return result
+            # torchrun takes any code but 0 for a crash, and ends the other ranks.
+            return result if ranks.num == 1 else replace(result, exit_code=0)
         with _live_run(load_with_flags(recipe, flags=flags), flags=flags, model=model, is_heard=False) as run:
             from videobert_cli.pipeline.execute import help_stages
 

@@ -36,6 +36,7 @@ class TrainingRanks:
         self.all = ranks or Ranks()
         self._sharding = sharding
         self._wrapped: Any = None
+        self._model_class: Any = None
 
     @property
     def num(self) -> int:
@@ -56,6 +57,8 @@ class TrainingRanks:
         if self.num == 1:
             return model
         if self._sharding == "full":
+            # FSDP2 puts a class of its own in its place.
+            self._model_class = type(model)
             _shard(model)
             return model
         from torch.nn.parallel import DistributedDataParallel
@@ -72,8 +75,7 @@ class TrainingRanks:
         if self.num == 1 or self._sharding == "none":
             return model
         weights = gathered(model.state_dict().items(), is_kept=True)
-        # FSDP has put a class of its own before the model's.
-        copy: ModelT = type(model).__mro__[2](model.config, seed=None)
+        copy: ModelT = self._model_class(model.config, seed=None)
         copy.load_state_dict(weights, assign=True)
         return copy.eval()
 
