@@ -37,6 +37,7 @@ class TrainingRanks:
         self._sharding = sharding
         self._wrapped: Any = None
         self._model_class: Any = None
+        self._names: list[str] = []
 
     @property
     def num(self) -> int:
@@ -114,8 +115,25 @@ class TrainingRanks:
         own = merged(tallies)
         if self.num == 1:
             return loss, own
-        found = self.all.gather((loss, own))
-        return sum(part for part, _ in found), merged(part for _, part in found)
+        while True:
+            # One sum of a few numbers: to gather objects took five times as long, 1 ms.
+            totals = self.all.sum(self._numbers(loss, own)).tolist()
+            if not totals[1]:
+                break
+            # A metric that some rank has for the first time.
+            self._names = sorted({*self._names}.union(*self.all.gather([*own])))
+        found = zip(self._names, totals[2::2], totals[3::2], strict=True)
+        return totals[0], {
+            name: Tally(mean=total / count, count=count) for name, total, count in found if count
+        }
+
+    def _numbers(self, loss: float, tallies: Mapping[str, Tally]) -> Tensor:
+        """Return the loss, how many metrics have no place yet, and for each that has one its total and its count."""
+        numbers = [loss, float(len(tallies.keys() - {*self._names}))]
+        for name in self._names:
+            tally = tallies.get(name, Tally(mean=0.0, count=0))
+            numbers += [tally.mean * tally.count, tally.count]
+        return torch.tensor(numbers, dtype=torch.float64)
 
     def said(self, find: Callable[[], Found]) -> Found:
         """Return what rank 0 finds: on a disk that is shared the others might see it a moment later."""
