@@ -23,7 +23,7 @@ PLANS = {
     "per_modality": ({"config": replace(NO_DROPOUT, softmax="per_modality")}, STEPS, "none"),
     # One sequence a batch: a rank has none of its own.
     "fewer_than_ranks": ({"batch_num_sequences": 1}, STEPS, "none"),
-    "in_parts": ({"batch_num_sequences": 5}, {**STEPS, "num_micro_batches": 4, "final_weights": "best"}, "full"),
+    "in_parts": ({"batch_num_sequences": 5}, {**STEPS, "num_micro_batches": 4, "final_weights": "best", "ema_decay": 0.9}, "full"),
 }  # fmt: skip
 
 
