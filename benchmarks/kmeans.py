@@ -24,8 +24,8 @@ from videobert_cli.core.words.kmeans import LevelFit
 from videobert_cli.core.words.options import QuantizeOptions
 from videobert_cli.core.words.points import TrainingPoints
 from videobert_cli.core.words.projection import Projection
-from videobert_cli.core.words.ranks import Ranks
 from videobert_cli.core.words.rows import ArrayRows
+from videobert_cli.ranks import Ranks
 
 DIM = 1024
 GROUPS = (1000, 20)

@@ -113,6 +113,18 @@ class InterruptedRunError(VideoBERTError):
     exit_code = 75
 
 
+class LostRankError(ResourceError):
+    """Another process of the same `torchrun` is gone and has told nothing: killed, or its machine with it."""
+
+
+class OtherRankFailedError(VideoBERTError):
+    """Another process of the same `torchrun` failed before this one, and tells; this one ends with `ends_with`."""
+
+    def __init__(self, *, ends_with: int) -> None:
+        super().__init__("another process of this torchrun failed first")
+        self.ends_with = ends_with
+
+
 class KeyboardStopError(InterruptedRunError):
     """The run was stopped by Ctrl-C and has saved its state; run again to go on."""
 

@@ -278,6 +278,18 @@ class StopRequest:
     def _is_time_over(self) -> bool:
         return self._deadline is not None and time.monotonic() >= self._deadline
 
+    @property
+    def code(self) -> int:
+        """What several ranks can agree on: 0 for no request, 1 for the time limit, else the signal's number."""
+        return self._signal or int(self._is_time_over)
+
+    def take(self, code: int) -> None:
+        """Note what another rank was asked."""
+        if code > 1:
+            self._signal = code
+        elif code == 1:
+            self._time_limit_seconds = 0.0
+
     def request(self, signal_number: int) -> None:
         """Note a signal."""
         self._signal = signal_number

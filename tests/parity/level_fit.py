@@ -7,8 +7,8 @@ from videobert_cli.core.words.branches import Branches
 from videobert_cli.core.words.kmeans import LevelFit
 from videobert_cli.core.words.points import TrainingPoints
 from videobert_cli.core.words.projection import fit_projection
-from videobert_cli.core.words.ranks import Ranks
 from videobert_cli.core.words.rows import ArrayRows
+from videobert_cli.ranks import Ranks
 
 CPU = torch.device("cpu")
 ALL = torch.ones(1, dtype=torch.bool)

@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sequence_samples import corpora, document, samples
 
-from videobert_cli.core.sequences.batches import Batches, InlineLoader, rank_shares
+from videobert_cli.core.sequences.batches import Batches, InlineLoader
 from videobert_cli.core.sequences.corpus import TokenCorpus, write_corpus
 from videobert_cli.core.sequences.loader import WorkerLoader
 from videobert_cli.core.sequences.packing import unpack
+from videobert_cli.core.sequences.shares import rank_shares
 from videobert_cli.core.sequences.token_sequence import block_of, joined_blocks
 from videobert_cli.errors import ResourceError
 
@@ -85,6 +86,7 @@ def test_batches_of_a_budget_are_the_stream_and_as_full_as_they_can_be(documents
     assert rows(batches.batch(3, first_sequence=sum(sizes[:3]))) == found[sum(sizes[:3]) :]
 
 
+@settings(deadline=None)
 @given(lengths=st.lists(st.integers(1, 512), min_size=1, max_size=60), num_ranks=st.integers(1, 9))
 def test_ranks_share_a_batch_without_loss_and_nearly_equally(lengths, num_ranks):
     shares = rank_shares(np.array(lengths), num_ranks=num_ranks)

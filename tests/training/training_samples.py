@@ -13,11 +13,13 @@ from videobert_cli.core.sequences.batches import Batches, InlineLoader
 from videobert_cli.core.sequences.dataset import Document, PretrainingSamples
 from videobert_cli.core.sequences.joint import JointVocabulary
 from videobert_cli.core.sequences.options import SequenceOptions
+from videobert_cli.core.sequences.ranks import SharedLoader
 from videobert_cli.core.sequences.segments import ClipSpan
 from videobert_cli.core.training.job import PartReport
 from videobert_cli.core.training.loop import TrainingLoop
 from videobert_cli.core.training.objectives import PretrainingJob
 from videobert_cli.core.training.options import LoopOptions, LossWeights, OptimizerOptions
+from videobert_cli.core.training.ranks import ALONE
 from videobert_cli.core.training.records import LoopEvents
 from videobert_cli.runtime import StopRequest
 
@@ -84,21 +86,26 @@ def pretraining_job(**changes):
         "batch_num_sequences": LOOP["batch_num_sequences"],
         "validate_num_batches": LOOP["validate_num_batches"],
         "max_num_tokens": None,
+        "ranks": ALONE,
+        "config": CONFIG,
         **changes,
     }
     size, budget = given["batch_num_sequences"], given["max_num_tokens"]
-    held_out = given["held_out"]
+    held_out, ranks = given["held_out"], given["ranks"].all
 
     def batches(samples):
-        return Batches(InlineLoader(samples), num_sequences=size, max_num_tokens=budget)
+        loader = InlineLoader(samples, part=(ranks.index, ranks.num))
+        loader = loader if ranks.num == 1 else SharedLoader(loader, ranks=ranks)
+        return Batches(loader, num_sequences=size, max_num_tokens=budget)
 
     return PretrainingJob(
-        new_model(CONFIG, seed=0),
+        new_model(given["config"], seed=0),
         batches=batches(given["samples"]),
         held_out=batches(held_out) if held_out else None,
         held_out_epoch_size=held_out.epoch_size if held_out else 0,
         weights=given["weights"],
         validate_num_batches=given["validate_num_batches"],
+        ranks=given["ranks"],
     )
 
 
@@ -182,7 +189,9 @@ class Interrupting:
         return self._job.validate(num_parts=num_parts)
 
 
-def make_loop(job, directory, *, stop=None, messages=None, progress=None, optimizer=OPTIMIZER, **options):
+def make_loop(
+    job, directory, *, stop=None, messages=None, progress=None, optimizer=OPTIMIZER, ranks=ALONE, **options
+):
     messages, progress = ([] if messages is None else messages), ([] if progress is None else progress)
     return TrainingLoop(
         job,
@@ -194,6 +203,7 @@ def make_loop(job, directory, *, stop=None, messages=None, progress=None, optimi
         device=torch.device("cpu"),
         stop=stop or StopRequest(),
         events=LoopEvents(on_progress=progress.append, on_message=messages.append),
+        ranks=ranks,
     )
 
 

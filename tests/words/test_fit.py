@@ -14,9 +14,9 @@ from videobert_cli.core.words import rows as rows_module
 from videobert_cli.core.words.codebook import fit_codebook
 from videobert_cli.core.words.fit import FitControl
 from videobert_cli.core.words.options import QuantizeOptions
-from videobert_cli.core.words.ranks import Ranks
 from videobert_cli.core.words.rows import ArrayRows, StoreRows
 from videobert_cli.errors import InterruptedRunError
+from videobert_cli.ranks import Ranks
 
 CPU = torch.device("cpu")
 # Five hundred features of 1,024 values are twice what a megabyte holds.
@@ -177,7 +177,7 @@ def test_ranks_share_all_rows_once(num_rows, num):
     for index in range(num):
         ranks = Ranks()
         ranks.index, ranks.num = index, num
-        shares.append(ranks.share(num_rows))
+        shares.append(ranks.share(num_rows, unit=rows_module.TILE_NUM_ROWS))
     assert [start for start, _ in shares] == [0, *(stop for _, stop in shares[:-1])]
     assert shares[-1][1] == num_rows
     assert all(start % rows_module.TILE_NUM_ROWS == 0 or start == num_rows for start, _ in shares)

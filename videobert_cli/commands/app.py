@@ -31,7 +31,7 @@ from videobert_cli.commands.console import (
 )
 from videobert_cli.commands.failures import CODE_CTRL_C, CODE_USAGE, describe
 from videobert_cli.commands.results import CommandResult, error_document
-from videobert_cli.errors import ResourceError
+from videobert_cli.errors import OtherRankFailedError, ResourceError
 
 _HELP = """VideoBERT whole: from videos with subtitles to answers about a clip.
 
@@ -99,6 +99,8 @@ def run(arguments: Sequence[str]) -> int:
         return _show_outcome(outcome, command=command, is_json=is_json)
     except ReaderGoneError:
         return 0
+    except OtherRankFailedError as error:
+        return error.ends_with
     except Exit as end:
         return int(end.exit_code)
     except (Exception, KeyboardInterrupt, SystemExit, Abort) as error:  # noqa: BLE001 - the frame around everything

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from videobert_cli.pipeline.extraction import ExtractEnd
 
 # Jobs of a SLURM array, where the user names no number.
+_SLURM_FLAGS = frozenset({"--emit-slurm", "--num-shards"})
 _NUM_SHARDS = 16
 HELP = """Videos become features: one vector for each clip of 30 frames.
 
@@ -192,7 +193,9 @@ def _require_no_recipe(names: list[str]) -> None:
 
 def _emit_slurm(path: Path, *, num_shards: int | None) -> CommandResult:
     return slurm.emit_slurm(
-        path, arguments=_without_slurm(sys.argv[2:]), num_shards=num_shards or _NUM_SHARDS
+        path,
+        arguments=slurm.without_flags(sys.argv[2:], names=_SLURM_FLAGS),
+        num_shards=num_shards or _NUM_SHARDS,
     )
 
 
@@ -224,19 +227,6 @@ def _shard_of_process(text: str | None) -> "Shard | None":
 
     named = Shard(index=0, num_shards=1) if text is None else Shard.parse(text)
     return named if rank is None else named.split(index=rank.index, num_parts=rank.num_ranks)
-
-
-def _without_slurm(arguments: list[str]) -> list[str]:
-    """Return the command line as a job is to have it."""
-    kept = []
-    values = iter(arguments)
-    for argument in values:
-        name = argument.partition("=")[0]
-        if name not in {"--emit-slurm", "--num-shards"}:
-            kept.append(argument)
-        elif name == argument:
-            next(values, None)
-    return kept
 
 
 def _extract_shard(recipe: str, *, shard: "Shard", stage_flags: StageFlags) -> CommandResult:

@@ -1,14 +1,19 @@
 """`videobert pretrain`: a shell around the pipeline's pretrain stage."""
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from videobert_cli.commands import flags
+from videobert_cli.commands import flags, slurm
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags
-from videobert_cli.commands.stage_command import StageFlags, prepared_run, run_stage
+from videobert_cli.commands.stage_command import StageFlags, load_with_flags, prepared_run, run_stage
 from videobert_cli.errors import UsageError
+
+_NUM_RANKS = 8
+_SLURM_FLAGS = frozenset({"--emit-slurm", "--num-ranks"})
 
 HELP = """Visual words and sentences become a pretrained model.
 
@@ -16,13 +21,15 @@ It learns masked language, masked visual words, and which words and sentences be
 
 What lies before it and is missing is made first; what is finished is not made again; a stopped run goes on.
 
+Several GPUs: torchrun --nproc-per-node N -m videobert_cli pretrain RECIPE; on a cluster, --emit-slurm writes the job.
+
 With --show N nothing is trained: the first N sequences are printed, and a page shows them with pictures of their words.
 
 \b
 Examples:
   videobert pretrain recipes/demo.yaml
   videobert pretrain recipes/demo.yaml --show 5
-  videobert pretrain recipes/demo.yaml --seed 1 --set run=runs/demo-1
+  videobert pretrain recipes/howto100m.yaml --emit-slurm job.sh --num-ranks 16
 """
 
 
@@ -36,6 +43,16 @@ def command(  # noqa: PLR0913 - one parameter a flag
             max=100,
             metavar="N",
             help="Print the first N training sequences, write a page of them and stop.",
+        ),
+    ] = None,
+    emit_slurm: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a SLURM job of --num-ranks GPUs and stop."),
+    ] = None,
+    num_ranks: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help=f"With --emit-slurm: GPUs, 8 a node ({_NUM_RANKS}).", show_default=False
         ),
     ] = None,
     overrides: flags.SetOption = [],  # noqa: B006 - typer reads the default, nothing changes it
@@ -63,6 +80,17 @@ def command(  # noqa: PLR0913 - one parameter a flag
         is_strict=strict,
         common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose, time_limit_seconds=time_limit),
     )
+    if num_ranks is not None and emit_slurm is None:
+        raise UsageError(
+            "--num-ranks says how many GPUs --emit-slurm asks for, and there is no --emit-slurm",
+            at="command line",
+            fix="add --emit-slurm job.sh; on one machine: torchrun --nproc-per-node N -m videobert_cli pretrain RECIPE",
+        )
+    if emit_slurm is not None:
+        # A typo must not be found when the job has waited a day for its nodes.
+        load_with_flags(recipe, flags=stage_flags)
+        arguments = slurm.without_flags(sys.argv[2:], names=_SLURM_FLAGS)
+        return slurm.emit_training_slurm(emit_slurm, arguments=arguments, num_ranks=num_ranks or _NUM_RANKS)
     if show is None or print_config:
         return run_stage("pretrain", recipe, flags=stage_flags)
     if dry_run:

@@ -6,8 +6,7 @@ from pathlib import Path
 from videobert_cli.commands import flags
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags
-from videobert_cli.commands.stage_command import StageFlags, prepared_run, run_stage
-from videobert_cli.runtime import launched_rank
+from videobert_cli.commands.stage_command import StageFlags, run_stage
 
 HELP = """Features become visual words: a codebook, and every video's words.
 
@@ -52,28 +51,8 @@ def command(  # noqa: PLR0913 - one parameter a flag
         is_strict=strict,
         common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose, time_limit_seconds=time_limit),
     )
-    rank = launched_rank()
-    if rank is None or rank.num_ranks == 1 or dry_run or print_config:
-        result = run_stage("quantize", recipe, flags=stage_flags)
-        return result if dry_run or print_config else _with_quality(result)
-    return _run_rank(recipe, stage_flags=stage_flags)
-
-
-def _run_rank(recipe: str, *, stage_flags: StageFlags) -> CommandResult:
-    """Make the stage as one of `torchrun`'s processes: the first does what a lone one does, the others help it fit."""
-    from videobert_cli.core.words.ranks import launched_ranks
-    from videobert_cli.pipeline.quantize_fit import dismiss, help_fits
-
-    with launched_ranks() as ranks:
-        if ranks.index == 0:
-            result = run_stage("quantize", recipe, flags=stage_flags)
-            # After an error nobody is told: torchrun ends the others then.
-            dismiss(ranks)
-            return _with_quality(result)
-        quiet = replace(stage_flags, common=replace(stage_flags.common, is_quiet=True, is_verbose=False))
-        with prepared_run(recipe, flags=quiet) as run:
-            help_fits(run, ranks=ranks)
-    return CommandResult(status="done", run=str(run.paths.root))
+    result = run_stage("quantize", recipe, flags=stage_flags)
+    return result if dry_run or print_config else _with_quality(result)
 
 
 def _with_quality(result: CommandResult) -> CommandResult:

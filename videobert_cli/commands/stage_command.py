@@ -2,9 +2,11 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from typer.exceptions import Exit
 
 from videobert_cli.commands.console import Console
 from videobert_cli.commands.models import require_model
@@ -15,6 +17,10 @@ from videobert_cli.runtime import StopRequest
 if TYPE_CHECKING:
     from videobert_cli.pipeline.run import Run
     from videobert_cli.recipe.load import LoadedRecipe
+
+
+# The stages that the processes of a `torchrun` make together.
+_SHARED_STAGES = frozenset({"quantize", "pretrain", "finetune"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +41,31 @@ class StageFlags:
 def run_stage(target: str, recipe: str, *, flags: StageFlags, model: Path | None = None) -> CommandResult:
     """Make stage `target` of the recipe and what it needs; or print the plan or the resolved recipe.
 
+    Of the processes that `torchrun` starts the first does that, the others take part in what they share.
+
     Heavy modules are imported here, after the recipe has been checked, so that a typo is answered at once.
     """
+    if target not in _SHARED_STAGES or flags.is_print_config or flags.is_dry_run:
+        return _run_stage(target, recipe, flags=flags, model=model)
+    from videobert_cli.ranks import launched_ranks
+
+    with launched_ranks() as ranks:
+        if ranks.is_first:
+            from videobert_cli.pipeline.ranks import dismiss
+
+            result = _run_stage(target, recipe, flags=flags, model=model)
+            dismiss(ranks)
+            # torchrun takes any code but 0 for a crash, and ends the other ranks.
+            return result if ranks.num == 1 else replace(result, exit_code=0)
+        with _live_run(load_with_flags(recipe, flags=flags), flags=flags, model=model, is_heard=False) as run:
+            from videobert_cli.pipeline.execute import help_stages
+
+            help_stages(run, ranks=ranks)
+    # What there is to tell, rank 0 tells.
+    raise Exit(0)
+
+
+def _run_stage(target: str, recipe: str, *, flags: StageFlags, model: Path | None) -> CommandResult:
     from videobert_cli.recipe.snapshot import print_config
 
     loaded = load_with_flags(recipe, flags=flags)
@@ -100,10 +129,14 @@ def _plan(
 
 
 @contextlib.contextmanager
-def _live_run(loaded: "LoadedRecipe", *, flags: StageFlags, model: Path | None) -> "Iterator[Run]":
+def _live_run(
+    loaded: "LoadedRecipe", *, flags: StageFlags, model: Path | None, is_heard: bool = True
+) -> "Iterator[Run]":
+    """Yield the run, its console and signals live; one that is not heard tells nothing."""
     with console_and_stop(flags.common) as (console, stop):
         from videobert_cli.pipeline.data_plan import tell_dataset
         from videobert_cli.pipeline.leaks import leaks_of_files, tell_leaks
+        from videobert_cli.pipeline.reporter import SilentReporter
         from videobert_cli.pipeline.run import Run
         from videobert_cli.runtime import pick_device
 
@@ -111,7 +144,7 @@ def _live_run(loaded: "LoadedRecipe", *, flags: StageFlags, model: Path | None) 
             loaded,
             device=pick_device(flags.common.device),
             stop=stop,
-            reporter=console,
+            reporter=console if is_heard else SilentReporter(),
             external_model=model,
             on_failed="retry" if flags.is_retry else "keep",
             is_strict=flags.is_strict,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from videobert_cli.artifacts import discard
 from videobert_cli.errors import MissingInputError, VideoBERTError
+from videobert_cli.pipeline.ranks import END
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import (
     Stage,
@@ -18,6 +19,7 @@ from videobert_cli.pipeline.stage import (
     stale_error,
 )
 from videobert_cli.pipeline.stages import STAGES
+from videobert_cli.ranks import Ranks
 
 _COMES_FIRST = {"missing": "is missing, it is made first", "started": "is not finished, it goes on first"}
 
@@ -94,6 +96,16 @@ def _checked(stage: Stage, run: Run, result: PipelineResult, *, may_write: bool)
     """Return the result with what the stage's check found."""
     facts = {**result.report.facts, **stage.check(run, may_write)}
     return replace(result, report=replace(result.report, facts=facts))
+
+
+def help_stages(run: Run, *, ranks: Ranks) -> None:
+    """Take part in each stage that rank 0 calls for, until it ends: what every other rank of a `torchrun` does.
+
+    Raises:
+        InterruptedRunError: A stop was asked for.
+    """
+    while (name := ranks.say(None)) != END:
+        STAGES[name].help(run)
 
 
 def chain(run: Run, *, target: str) -> Sequence[Stage]:

@@ -6,17 +6,19 @@ from typing import Any
 
 from videobert_cli.artifacts import read_manifest
 from videobert_cli.core.reports.model_card import model_card
-from videobert_cli.core.training.finetune import finetune_classifier
-from videobert_cli.core.training.model_directory import ModelParts, load_model, publish_model
+from videobert_cli.core.training.finetune import FinetuneResult, finetune_classifier
+from videobert_cli.core.training.model_directory import LoadedModel, ModelParts, load_model, publish_model
 from videobert_cli.errors import CodebookMismatchError
 from videobert_cli.pipeline.events import loop_events
+from videobert_cli.pipeline.ranks import call_for_help
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
+from videobert_cli.ranks import Ranks, connected_ranks
 from videobert_cli.runtime import package_version
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    return {"seed": run.recipe.seed, "finetune": run.recipe.finetune.settings()}
+    return {"seed": run.recipe.seed, "finetune": run.recipe.finetune.remembered()}
 
 
 def _inputs(run: Run) -> dict[str, str]:
@@ -31,17 +33,7 @@ def _execute(run: Run) -> StageReport:
     loaded = load_model(run.pretrained, device=run.device)
     require_same_codebook(run, loaded.directory)
     options = run.recipe.finetune
-    result = finetune_classifier(
-        segments=run.segments,
-        pretrained=loaded.directory,
-        tokenizer=loaded.tokenizer,
-        options=options,
-        directory=run.directory("finetune"),
-        seed=run.recipe.seed,
-        device=run.device,
-        stop=run.stop,
-        events=loop_events(run, "finetune"),
-    )
+    result = _train(run, loaded, ranks=call_for_help("finetune"))
     backbone, extract = loaded.backbone()
     facts = {
         "num_steps": result.training.num_steps,
@@ -79,6 +71,26 @@ def _execute(run: Run) -> StageReport:
     )
 
 
+def _help(run: Run) -> None:
+    """Train beside rank 0."""
+    _train(run, load_model(run.pretrained, device=run.device), ranks=connected_ranks())
+
+
+def _train(run: Run, loaded: LoadedModel, *, ranks: Ranks) -> FinetuneResult:
+    return finetune_classifier(
+        segments=run.segments,
+        pretrained=loaded.directory,
+        tokenizer=loaded.tokenizer,
+        options=run.recipe.finetune,
+        directory=run.directory("finetune"),
+        seed=run.recipe.seed,
+        device=run.device,
+        stop=run.stop,
+        events=loop_events(run, "finetune"),
+        ranks=ranks,
+    )
+
+
 def require_same_codebook(run: Run, model: Path) -> None:
     """Refuse a model whose codebook is not the one the run's words come from.
 
@@ -106,4 +118,5 @@ STAGE = Stage(
     inputs=_inputs,
     execute=_execute,
     outputs=_outputs,
+    help=_help,
 )

@@ -18,9 +18,13 @@ from videobert_cli.core.training.model_directory import ModelParts, Questions, p
 from videobert_cli.core.training.pretrain import PretrainResult, pretrain_model
 from videobert_cli.core.video.manifest import Split
 from videobert_cli.pipeline.events import loop_events
+from videobert_cli.pipeline.ranks import call_for_help
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
+from videobert_cli.ranks import Ranks, connected_ranks
 from videobert_cli.runtime import package_version
+
+_SPLITS: tuple[Split, ...] = ("train", "validation")
 
 
 def _needs(run: Run) -> tuple[str, ...]:
@@ -61,22 +65,12 @@ def _inputs(run: Run) -> dict[str, str]:
 
 
 def _execute(run: Run) -> StageReport:
-    options = run.recipe.pretrain
-    directory = run.directory("pretrain")
     tokenizer = make_tokenizer(run)
     inputs = _inputs(run)
-    result = pretrain_model(
-        train=_corpus(run, "train", tokenizer=tokenizer, inputs=inputs),
-        held_out=_corpus(run, "validation", tokenizer=tokenizer, inputs=inputs),
-        tokenizer=tokenizer,
-        codebook=run.codebook,
-        options=options,
-        directory=directory,
-        seed=run.recipe.seed,
-        device=run.device,
-        stop=run.stop,
-        events=loop_events(run, "pretrain"),
-    )
+    corpora = {split: _corpus(run, split, tokenizer=tokenizer, inputs=inputs) for split in _SPLITS}
+    ranks = call_for_help("pretrain")
+    ranks.say((tokenizer.vocabulary, tokenizer.num_words))
+    result = _train(run, corpora, tokenizer=tokenizer, ranks=ranks)
     facts = _facts(run, result, tokenizer=tokenizer)
     parts = ModelParts(
         tokenizer=tokenizer,
@@ -106,6 +100,33 @@ def _execute(run: Run) -> StageReport:
     return StageReport(
         summary=f"{result.training.num_steps:,} steps{held_out}{losses}",
         facts={f"pretrain.{name}": value for name, value in {**run.transcripts.facts, **facts}.items()},
+    )
+
+
+def _help(run: Run) -> None:
+    """Train beside rank 0, which has made the tokens and the tokenizer."""
+    ranks = connected_ranks()
+    vocabulary, num_words = ranks.say(None)
+    tokenizer = VideoBERTTokenizer(vocabulary, num_words=num_words)
+    corpora = {split: TokenCorpus.open(_corpus_path(run, split)) for split in _SPLITS}
+    _train(run, corpora, tokenizer=tokenizer, ranks=ranks)
+
+
+def _train(
+    run: Run, corpora: Mapping[Split, TokenCorpus], *, tokenizer: VideoBERTTokenizer, ranks: Ranks
+) -> PretrainResult:
+    return pretrain_model(
+        train=corpora["train"],
+        held_out=corpora["validation"],
+        tokenizer=tokenizer,
+        codebook=run.codebook,
+        options=run.recipe.pretrain,
+        directory=run.directory("pretrain"),
+        seed=run.recipe.seed,
+        device=run.device,
+        stop=run.stop,
+        events=loop_events(run, "pretrain"),
+        ranks=ranks,
     )
 
 
@@ -170,7 +191,7 @@ def _corpus(
     """
     pretrain = run.recipe.pretrain
     return cached_corpus(
-        run.directory("pretrain") / "tokens" / split,
+        _corpus_path(run, split),
         lambda: split_documents(run, split, tokenizer=tokenizer),
         settings={
             "text": pretrain.text.settings(),
@@ -183,6 +204,10 @@ def _corpus(
             "tokenizer": tokenizer.content_hash(),
         },
     )
+
+
+def _corpus_path(run: Run, split: Split) -> Path:
+    return run.directory("pretrain") / "tokens" / split
 
 
 def _questions(run: Run) -> Questions:
@@ -224,4 +249,5 @@ STAGE = Stage(
     inputs=_inputs,
     execute=_execute,
     outputs=_outputs,
+    help=_help,
 )

@@ -2,12 +2,10 @@
 
 from videobert_cli.core.words.fit import FitControl
 from videobert_cli.core.words.quantize import fit_on_videos
-from videobert_cli.core.words.ranks import Ranks
 from videobert_cli.pipeline.run import Run
+from videobert_cli.ranks import Ranks, connected_ranks
 
 SAVED = "the codebook as far as it is fitted; the same command goes on there and gives the same words"
-
-_FIT, _END = "fit", "end"
 
 
 def training_ids(run: Run) -> list[str]:
@@ -29,28 +27,17 @@ def fit_control(run: Run, *, ranks: Ranks) -> FitControl:
     )
 
 
-def help_fits(run: Run, *, ranks: Ranks) -> None:
-    """Take part in each fit that rank 0 calls for, until it ends.
+def help_fit(run: Run) -> None:
+    """Take part in the fit that rank 0 has called for.
 
     Raises:
         InterruptedRunError: A stop was asked for.
     """
-    while ranks.say(None) == _FIT:
-        fit_on_videos(
-            run.store,
-            train_ids=training_ids(run),
-            options=run.recipe.quantize,
-            seed=run.recipe.seed,
-            device=run.device,
-            control=fit_control(run, ranks=ranks),
-        )
-
-
-def call_for_help(ranks: Ranks) -> None:
-    """Let the other ranks take part in the fit that follows."""
-    ranks.say(_FIT)
-
-
-def dismiss(ranks: Ranks) -> None:
-    """Let the other ranks end."""
-    ranks.say(_END)
+    fit_on_videos(
+        run.store,
+        train_ids=training_ids(run),
+        options=run.recipe.quantize,
+        seed=run.recipe.seed,
+        device=run.device,
+        control=fit_control(run, ranks=connected_ranks()),
+    )

@@ -5,11 +5,11 @@ from typing import Any
 
 from videobert_cli.artifacts import hash_json
 from videobert_cli.core.words.quantize import quantize_features
-from videobert_cli.core.words.ranks import connected_ranks
 from videobert_cli.pipeline.gallery import is_look_due, look
 from videobert_cli.pipeline.kept_words import take_words, words_inputs
 from videobert_cli.pipeline.leaks import check_words
-from videobert_cli.pipeline.quantize_fit import call_for_help, fit_control, training_ids
+from videobert_cli.pipeline.quantize_fit import fit_control, help_fit, training_ids
+from videobert_cli.pipeline.ranks import call_for_help
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
 
@@ -38,8 +38,7 @@ def _execute(run: Run) -> StageReport:
     if run.recipe.extract.keeps_words:
         return take_words(run)
 
-    ranks = connected_ranks()
-    call_for_help(ranks)
+    ranks = call_for_help("quantize")
     report = quantize_features(
         run.store,
         train_ids=training_ids(run),
@@ -78,4 +77,5 @@ STAGE = Stage(
     check=check_words,
     look=look,
     is_look_due=is_look_due,
+    help=help_fit,
 )

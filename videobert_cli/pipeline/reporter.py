@@ -17,3 +17,19 @@ class Reporter(Protocol):
 
     def stage_finished(self, stage: str, *, summary: str, seconds: float) -> None:
         """Take a stage's end: what it made, in one line."""
+
+
+class SilentReporter:
+    """Takes all news and tells nothing: what the ranks beside the first have."""
+
+    def line(self, text: str) -> None:
+        """Take one sentence."""
+
+    def warning(self, text: str) -> None:
+        """Take one sentence."""
+
+    def progress(self, stage: str, *, done: float, total: float, detail: str) -> None:
+        """Take how far a stage is."""
+
+    def stage_finished(self, stage: str, *, summary: str, seconds: float) -> None:
+        """Take a stage's end."""

@@ -41,6 +41,8 @@ class Stage:
     stage, old or new, before anything builds on it: it warns or refuses, and returns facts for the report. It may write
     beside the outputs only where the run is held (`may_write`).
 
+    `help` is what the other ranks of a `torchrun` do when rank 0, which runs `execute`, calls for them.
+
     `look` makes what people look at and no stage reads, after the stage is finished, and returns flat numbers for its
     report; whether that is due (`is_look_due`) is asked again only by the stage's own command.
     """
@@ -56,6 +58,7 @@ class Stage:
     check: Callable[[Run, bool], Mapping[str, Any]] = lambda _run, may_write: {}  # noqa: ARG005
     look: Callable[[Run], Mapping[str, Any]] = lambda _run: {}
     is_look_due: Callable[[Run], bool] = lambda _run: False
+    help: Callable[[Run], None] = lambda _run: None
 
 
 @dataclass(frozen=True, kw_only=True)

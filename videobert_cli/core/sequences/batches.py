@@ -1,4 +1,4 @@
-"""The stream of sequences as batches: so many sequences, or as many as a budget of tokens holds; and ranks' shares.
+"""The stream of sequences as batches: so many sequences, or as many as a budget of tokens holds.
 
 Shapes: B sequences of one batch.
 """
@@ -16,7 +16,10 @@ BLOCK_NUM_SEQUENCES = 64
 
 
 class BlockLoader(Protocol):
-    """Prepares the stream in blocks of `num_sequences`: block n is the sequences from n * `num_sequences` on."""
+    """Prepares the stream in blocks of `num_sequences`: block n is the sequences from n * `num_sequences` on.
+
+    A loader of part i of n has every n-th block of the stream alone, from block i on.
+    """
 
     @property
     def num_sequences(self) -> int:
@@ -29,14 +32,28 @@ class BlockLoader(Protocol):
 class InlineLoader:
     """Builds each block when it is asked for, in this process."""
 
-    def __init__(self, samples: PretrainingSamples, *, num_sequences: int = BLOCK_NUM_SEQUENCES) -> None:
+    def __init__(
+        self,
+        samples: PretrainingSamples,
+        *,
+        num_sequences: int = BLOCK_NUM_SEQUENCES,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
+        """Args: `part` is (i, n) for part i of n of the stream's blocks."""
         self._samples = samples
         self.num_sequences: int = num_sequences
+        self._part = part
 
     def block(self, number: int) -> SequenceBlock:
         """Return a block, built now."""
-        first = number * self.num_sequences
+        first = block_of_part(number, part=self._part) * self.num_sequences
         return block_of([self._samples.sequence(first + offset) for offset in range(self.num_sequences)])
+
+
+def block_of_part(number: int, *, part: tuple[int, int]) -> int:
+    """Return which block of the whole stream is block `number` of part i of n."""
+    index, num_parts = part
+    return number * num_parts + index
 
 
 class Batches:
@@ -89,19 +106,3 @@ class Batches:
         if self._kept is None or self._kept[0] != number:
             self._kept = (number, self._loader.block(number))
         return self._kept[1]
-
-
-def rank_shares(lengths_B: np.ndarray, *, num_ranks: int) -> list[np.ndarray]:
-    """Return which sequences of a batch each rank takes, so that all have nearly equal numbers of tokens.
-
-    The longest sequence first, each to the rank that has the fewest tokens so far (the lowest of equals): no two ranks
-    differ by more than one sequence's length. The batch is the same whatever the number of ranks; a rank gets none
-    where there are fewer sequences than ranks. Each share is in the batch's order.
-    """
-    num_tokens_R = np.zeros(num_ranks, dtype=np.int64)
-    ranks_B = np.zeros(len(lengths_B), dtype=np.int64)
-    for number in np.argsort(-lengths_B, kind="stable"):
-        rank = int(num_tokens_R.argmin())
-        ranks_B[number] = rank
-        num_tokens_R[rank] += lengths_B[number]
-    return [np.flatnonzero(ranks_B == rank) for rank in range(num_ranks)]

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Self, cast
 import numpy as np
 
 import videobert_cli
-from videobert_cli.core.sequences.batches import BLOCK_NUM_SEQUENCES
+from videobert_cli.core.sequences.batches import BLOCK_NUM_SEQUENCES, block_of_part
 from videobert_cli.core.sequences.dataset import PretrainingSamples
 from videobert_cli.core.sequences.loader_child import opening, received_block
 from videobert_cli.core.sequences.token_sequence import SequenceBlock
@@ -45,14 +45,23 @@ class WorkerLoader:
         num_workers: int,
         num_ahead: int,
         num_sequences: int = BLOCK_NUM_SEQUENCES,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         """Start the workers; they prepare about `num_ahead` sequences ahead of what is asked for.
+
+        Args:
+            samples: The stream.
+            num_workers: Processes.
+            num_ahead: Sequences prepared ahead.
+            num_sequences: Sequences of one block.
+            part: (i, n) for part i of n of the stream's blocks.
 
         Raises:
             ValueError: The corpus lies in memory alone.
         """
         self._samples = samples
         self.num_sequences: int = num_sequences
+        self._part = part
         num_blocks = -(-num_ahead // (num_sequences * num_workers))
         self._num_asked = num_workers * min(max(num_blocks, _LEAST_ASKED), _MOST_ASKED)
         self._asked: deque[int] = deque()
@@ -97,7 +106,7 @@ class WorkerLoader:
         self._workers = []
 
     def _ask(self, number: int) -> None:
-        first = number * self.num_sequences
+        first = block_of_part(number, part=self._part) * self.num_sequences
         wanted = self._samples.numbers(first, first + self.num_sequences)
         worker = self._workers[number % len(self._workers)]
         _send(worker, {"kind": "build"}, parts=[wanted.astype(np.int64).tobytes()])

@@ -4,7 +4,7 @@ Shapes: S tokens of one sequence or of a whole batch, B sequences, P tokens that
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, Self
 
@@ -12,9 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from videobert_cli.core.sequences.shares import rank_shares
 from videobert_cli.core.sequences.token_sequence import NO_LABEL, SequenceBlock, TokenSequence, block_of
 
 __all__ = ["NO_LABEL", "PackedBatch", "TokenSequence", "pack", "pack_block", "unpack"]
+
+
+# What a sequence is, and what is to be predicted or counted of it.
+_ROWS = ("input_ids_S", "token_type_ids_S", "position_ids_S")
+_LABELS = ("labels_S", "alignment_B", "pairings_B")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +66,35 @@ class PackedBatch:
             latest = self.num_sequences - (num_parts - number)
             edges.append(min(max(int(bounds[number - 1]), edges[-1] + 1), latest))
         return [self._cut(first, stop) for first, stop in pairwise([*edges, self.num_sequences])]
+
+    def share(self, *, index: int, num_ranks: int) -> Self:
+        """Return the sequences that rank `index` computes; where there is none for it, `nothing`."""
+        numbers_B = rank_shares(self.cu_seqlens.diff().numpy(), num_ranks=num_ranks)[index]
+        return self.take(numbers_B) if len(numbers_B) else self.nothing()
+
+    def nothing(self) -> Self:
+        """Return the first sequence with nothing to predict.
+
+        It stands for a share without a sequence: all ranks must run the model equally often, and this run changes no
+        loss, no gradient and no count.
+        """
+        first = self.take(np.zeros(1, dtype=np.int64))
+        blank: dict[str, Any] = {name: torch.full_like(getattr(first, name), NO_LABEL) for name in _LABELS}
+        return replace(first, masked_positions_P=first.masked_positions_P[:0], **blank)
+
+    def take(self, numbers_B: np.ndarray) -> Self:
+        """Return the sequences of these numbers (at least one), in the order given."""
+        edges = self.cu_seqlens.tolist()
+        rows_S = torch.cat([torch.arange(edges[number], edges[number + 1]) for number in numbers_B.tolist()])
+        rows = {"S": rows_S, "B": torch.from_numpy(numbers_B)}
+        chosen = {name: getattr(self, name)[rows[name[-1]]] for name in (*_ROWS, *_LABELS)}
+        lengths_B = self.cu_seqlens.diff()[rows["B"]]
+        return type(self)(
+            **chosen,
+            masked_positions_P=torch.nonzero(chosen["labels_S"] != NO_LABEL).squeeze(-1),
+            cu_seqlens=torch.cat([lengths_B.new_zeros(1), lengths_B.cumsum(0, dtype=lengths_B.dtype)]),
+            max_seqlen=int(lengths_B.max()),
+        )
 
     def _cut(self, first: int, stop: int) -> Self:
         """Return the sequences from `first` to before `stop`, as views."""

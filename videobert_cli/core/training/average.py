@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from videobert_cli.core.training.sharded import like
+
 
 class WeightAverage:
     """The average of a model's trained parameters, in their own precision; frozen ones have none."""
@@ -56,4 +58,4 @@ class WeightAverage:
             KeyError: A parameter's average is missing.
         """
         for name, average in self._averages.items():
-            average.copy_(tensors[name])
+            average.copy_(like(tensors[name], average))

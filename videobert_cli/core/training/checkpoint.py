@@ -20,6 +20,7 @@ from videobert_cli.artifacts import (
 )
 from videobert_cli.core.training.average import WeightAverage
 from videobert_cli.core.training.optimizer import optimizer_tensors, restore_optimizer
+from videobert_cli.core.training.sharded import gathered, like
 from videobert_cli.errors import ArtifactError
 
 KIND = "checkpoint"
@@ -62,18 +63,24 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     state: TrainingState,
     average: WeightAverage | None = None,
+    is_writing: bool = True,
 ) -> Path:
     """Publish model, optimizer, state and the weights' average as one directory.
 
-    Nothing is visible until all of it is on disk.
+    Nothing is visible until all of it is on disk. Of several ranks all must ask, as each may hold a part of the
+    tensors, and one writes: whole tensors, which any number of ranks can load.
     """
     path = checkpoint_path(directory, state.step)
+    weights = gathered(model.state_dict().items(), is_kept=is_writing)
+    moments = gathered(optimizer_tensors(model, optimizer).items(), is_kept=is_writing)
+    averages = gathered(average.tensors().items() if average else (), is_kept=is_writing)
+    if not is_writing:
+        return path
     with publish_directory(path) as temporary:
-        weights = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
         save_file(weights, temporary / WEIGHTS_NAME)
-        save_file(optimizer_tensors(model, optimizer), temporary / OPTIMIZER_NAME)
+        save_file(moments, temporary / OPTIMIZER_NAME)
         if average is not None:
-            save_file(average.tensors(), temporary / AVERAGE_NAME)
+            save_file(averages, temporary / AVERAGE_NAME)
         publish_json(temporary / STATE_NAME, asdict(state))
         seal(temporary, kind=KIND, facts={"step": state.step})
     return path
@@ -100,7 +107,7 @@ def load_checkpoint(
     average: WeightAverage | None = None,
 ) -> TrainingState:
     """Put a checkpoint's weights, moments and average back and return its state."""
-    model.load_state_dict(load_file(path / WEIGHTS_NAME), strict=True)
+    load_weights(path, model=model)
     restore_optimizer(model, optimizer, load_file(path / OPTIMIZER_NAME))
     if average is not None:
         average.restore(load_file(path / AVERAGE_NAME))
@@ -109,7 +116,10 @@ def load_checkpoint(
 
 def load_weights(path: Path, *, model: nn.Module, average: WeightAverage | None = None) -> None:
     """Put only the weights of a checkpoint back, or their average where there is one."""
-    model.load_state_dict(load_file(path / WEIGHTS_NAME), strict=True)
+    current = model.state_dict()
+    saved = load_file(path / WEIGHTS_NAME)
+    placed = {name: like(value, current[name]) if name in current else value for name, value in saved.items()}
+    model.load_state_dict(placed, strict=True)
     if average is not None:
         average.restore(load_file(path / AVERAGE_NAME))
         average.put_into_model()

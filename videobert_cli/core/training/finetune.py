@@ -15,8 +15,10 @@ from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.training.loop import TrainingLoop, TrainingResult
 from videobert_cli.core.training.objectives import ClassificationJob
 from videobert_cli.core.training.options import FinetuneOptions
+from videobert_cli.core.training.ranks import TrainingRanks
 from videobert_cli.core.training.records import LoopEvents
 from videobert_cli.errors import InputError
+from videobert_cli.ranks import Ranks
 from videobert_cli.runtime import StopRequest
 
 
@@ -41,8 +43,11 @@ def finetune_classifier(
     device: torch.device,
     stop: StopRequest,
     events: LoopEvents,
+    ranks: Ranks | None = None,
 ) -> FinetuneResult:
     """Train a classifier of column `options.label` on the training split, going on from the newest checkpoint.
+
+    With `ranks` all of them call this with the same arguments, and all get the model.
 
     Raises:
         InputError: Fewer than two classes are labelled in the training split.
@@ -62,6 +67,7 @@ def finetune_classifier(
         pretrained, labels=classes, dropout=options.dropout, seed=seed
     ).to(device)
     freeze(model.bert, part=options.freeze, num_layers=options.freeze_num_layers)
+    together = TrainingRanks(ranks, sharding=options.loop.sharding)
     vocabulary = joint_vocabulary(tokenizer)
     first_word = tokenizer.word_to_id(0)
     job = ClassificationJob(
@@ -72,6 +78,7 @@ def finetune_classifier(
         batch_num_sequences=options.loop.batch_num_sequences,
         max_subsampling=options.max_subsampling,
         seed=seed,
+        ranks=together,
     )
     training = TrainingLoop(
         job,
@@ -83,7 +90,9 @@ def finetune_classifier(
         device=device,
         stop=stop,
         events=events,
+        ranks=together,
     ).run()
+    model = together.whole(model)
     return FinetuneResult(model=model, classes=classes, training=training, num_train_segments=len(train))
 
 

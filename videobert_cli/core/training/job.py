@@ -42,6 +42,12 @@ class StepBatch(Protocol):
     def split(self, num_parts: int) -> Sequence[Self]:
         """Return the batch in parts of about equal numbers of tokens; at most one a sequence."""
 
+    def share(self, *, index: int, num_ranks: int) -> Self:
+        """Return the sequences that rank `index` computes; where there is none for it, `nothing`."""
+
+    def nothing(self) -> Self:
+        """Return one sequence with nothing to predict: what a rank without any runs beside the others."""
+
 
 BatchT = TypeVar("BatchT", bound=StepBatch)
 

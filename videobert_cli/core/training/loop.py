@@ -26,7 +26,8 @@ from videobert_cli.core.training.checkpoint import (
 from videobert_cli.core.training.job import BatchT, TrainingJob
 from videobert_cli.core.training.optimizer import build_optimizer
 from videobert_cli.core.training.options import LoopOptions, OptimizerOptions
-from videobert_cli.core.training.records import LoopEvents, LoopProgress, MetricsLog
+from videobert_cli.core.training.ranks import ALONE, TrainingRanks
+from videobert_cli.core.training.records import SILENT, LoopEvents, LoopProgress, MetricsLog
 from videobert_cli.core.training.step import Section, TrainingStep
 from videobert_cli.runtime import StopRequest
 
@@ -56,17 +57,19 @@ class TrainingLoop(Generic[BatchT]):
         device: torch.device,
         stop: StopRequest,
         events: LoopEvents,
+        ranks: TrainingRanks = ALONE,
     ) -> None:
         """Args: `section` is the recipe's that `loop` and `optimizer` come from; errors name its keys."""
         self._job = job
         self._options = loop
         self._directory = directory
         self._stop = stop
-        self._events = events
+        self._ranks = ranks
+        self._events = events if ranks.is_first else SILENT
         self._optimizer = build_optimizer(job.model, options=optimizer)
         decay = loop.ema_decay
         self._average = None if decay is None else WeightAverage(job.model, decay=decay)
-        self._log = MetricsLog(directory)
+        self._log = MetricsLog(directory, is_writing=ranks.is_first)
         self._state = TrainingState()
         self._step = TrainingStep(
             job,
@@ -77,7 +80,8 @@ class TrainingLoop(Generic[BatchT]):
             directory=directory,
             seed=seed,
             device=device,
-            on_message=events.on_message,
+            on_message=self._events.on_message,
+            ranks=ranks,
         )
 
     def run(self) -> TrainingResult:
@@ -101,7 +105,7 @@ class TrainingLoop(Generic[BatchT]):
                 self._report((self._state.step - first_step) / max(1e-9, time.monotonic() - started))
             self._validate_if_due()
             self._save_if_due()
-            if self._stop.requested:
+            if self._ranks.agree_to_stop(self._stop):
                 self._save()
                 self._stop.raise_if_requested(
                     f"saved step {self._state.step:,} of {self._options.num_steps:,}"
@@ -174,7 +178,7 @@ class TrainingLoop(Generic[BatchT]):
 
     def _save(self) -> None:
         path = checkpoint_path(self._directory, self._state.step)
-        if path.exists():
+        if self._ranks.said(path.exists):
             return
         save_checkpoint(
             self._directory,
@@ -182,18 +186,23 @@ class TrainingLoop(Generic[BatchT]):
             optimizer=self._optimizer,
             state=self._state,
             average=self._average,
+            is_writing=self._ranks.is_first,
         )
+        if not self._ranks.is_first:
+            return
         keep_step = self._state.best_step if self._options.final_weights == "best" else None
         prune_checkpoints(
             self._directory, keep_newest=self._options.keep_num_checkpoints, keep_step=keep_step
         )
 
     def _resume(self) -> None:
-        path = latest_checkpoint(
-            self._directory,
-            on_damaged=lambda path, problem: self._events.on_message(
-                f"skipping checkpoint {path}: {problem}"
-            ),
+        path = self._ranks.said(
+            lambda: latest_checkpoint(
+                self._directory,
+                on_damaged=lambda path, problem: self._events.on_message(
+                    f"skipping checkpoint {path}: {problem}"
+                ),
+            )
         )
         if path is not None:
             self._state = load_checkpoint(
@@ -221,7 +230,7 @@ class TrainingLoop(Generic[BatchT]):
     def _load_best(self) -> int:
         """Load the best checkpoint's weights and return its step; the last weights stay where it is damaged or gone."""
         path = checkpoint_path(self._directory, int(self._state.best_step or 0))
-        problem = checkpoint_problem(path)
+        problem = self._ranks.said(lambda: checkpoint_problem(path))
         if problem is not None:
             self._events.on_message(f"keeping the last weights: the best checkpoint {path}: {problem}")
             return self._state.step

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.losses import Score, split_labels
@@ -16,9 +16,11 @@ from videobert_cli.core.model.pretraining import PretrainingOutput, VideoBERTFor
 from videobert_cli.core.sequences.batches import Batches
 from videobert_cli.core.sequences.joint import JointVocabulary, join, subsample, truncate, unmasked
 from videobert_cli.core.sequences.packing import NO_LABEL, PackedBatch, TokenSequence, pack
+from videobert_cli.core.sequences.shares import rank_shares
 from videobert_cli.core.sequences.token_sequence import PAIRINGS
 from videobert_cli.core.training.job import PartReport, Tally, share
 from videobert_cli.core.training.options import LossWeights
+from videobert_cli.core.training.ranks import ALONE, TrainingRanks
 from videobert_cli.runtime import derive_seed
 
 # Shapes: B sequences, T words of one segment.
@@ -38,11 +40,15 @@ class PretrainingJob:
         held_out_epoch_size: int = 0,
         weights: LossWeights,
         validate_num_batches: int,
+        ranks: TrainingRanks = ALONE,
     ) -> None:
         """Args:
         batches: The training stream.
         held_out: The held-out stream, None where there is none, and how many sequences its epoch has.
+        ranks: The processes that train the model together.
         """
+        self._ranks = ranks
+        self._parallel = ranks.parallel(model)
         self.model: VideoBERTForPreTraining = model
         self._batches = batches
         self._held_out = held_out
@@ -68,7 +74,7 @@ class PretrainingJob:
 
     def forward(self, batch: PackedBatch, *, counts: Mapping[str, float]) -> PartReport:
         """Run the forward pass of a part of the batch that has `counts`."""
-        output = self.model(batch.to(self._device))
+        output = self._parallel(batch.to(self._device))
         own = self.counts(batch)
         shares = {name: share(own, counts, name) for name in LOSSES}
         return PartReport(loss=self._total(output, shares=shares), metrics=_tallies(output, batch))
@@ -82,16 +88,19 @@ class PretrainingJob:
             return {}
         sums: dict[str, float] = defaultdict(float)
         counts: dict[str, float] = defaultdict(float)
+        found: list[dict[str, Tally]] = []
         num_sequences = 0
         for number in range(self._validate_num_batches):
             batch = self._held_out.batch(number, first_sequence=num_sequences)
             num_sequences += batch.num_sequences
             if number and num_sequences > self._held_out_epoch_size:
                 break
-            for part in batch.split(num_parts):
-                for name, tally in _tallies(self.model(part.to(self._device)), part).items():
-                    counts[name] += tally.count
-                    sums[name] += tally.mean * tally.count
+            parts = self._ranks.parts(batch, num_parts=num_parts)
+            found += [_tallies(self.model(part.to(self._device)), part) for part in parts]
+        for tallies in self._ranks.of_all(found):
+            for name, tally in tallies.items():
+                counts[name] += tally.count
+                sums[name] += tally.mean * tally.count
         metrics = {name: total / counts[name] for name, total in sums.items()}
         metrics["loss"] = sum(self._weights[name] * metrics.get(f"{name}_loss", 0.0) for name in LOSSES)
         return metrics
@@ -118,6 +127,22 @@ class LabelledBatch:
         """Number of tokens of all segments."""
         return self.packed.num_tokens
 
+    @property
+    def num_labelled(self) -> int:
+        """Number of segments whose class is asked for: not that of `nothing`."""
+        return int((self.classes_B != NO_LABEL).sum())
+
+    def share(self, *, index: int, num_ranks: int) -> Self:
+        """Return the segments that rank `index` computes; where there is none for it, `nothing`."""
+        numbers_B = rank_shares(self.packed.cu_seqlens.diff().numpy(), num_ranks=num_ranks)[index]
+        if not len(numbers_B):
+            return self.nothing()
+        return type(self)(packed=self.packed.take(numbers_B), classes_B=self.classes_B[numbers_B])
+
+    def nothing(self) -> Self:
+        """Return the first segment without its class."""
+        return type(self)(packed=self.packed.nothing(), classes_B=np.full(1, NO_LABEL, dtype=np.int64))
+
     def split(self, num_parts: int) -> list[Self]:
         """Return the batch in parts of about equal numbers of tokens."""
         parts = self.packed.split(num_parts)
@@ -142,8 +167,11 @@ class ClassificationJob:
         batch_num_sequences: int,
         max_subsampling: int,
         seed: int,
+        ranks: TrainingRanks = ALONE,
     ) -> None:
         """Args: `train` and `held_out` are joint ids of each segment's words and the number of its class."""
+        self._ranks = ranks
+        self._parallel = ranks.parallel(model)
         self.model: VideoBERTForSequenceClassification = model
         self._train_words, self._train_classes = train
         self._held_words, self._held_classes = held_out
@@ -170,14 +198,14 @@ class ClassificationJob:
 
     def counts(self, batch: LabelledBatch) -> Mapping[str, float]:
         """Return how many segments there are."""
-        return {"classes": batch.num_sequences}
+        return {"classes": batch.num_labelled}
 
     def forward(self, batch: LabelledBatch, *, counts: Mapping[str, float]) -> PartReport:
         """Run the forward pass of a part of the batch that has `counts`."""
-        score = self._score(batch)
-        num = batch.num_sequences
+        score = self._score(batch, model=self._parallel)
+        num = batch.num_labelled
         weight = share(self.counts(batch), counts, "classes")
-        accuracy = Tally(mean=float(score.num_correct) / num, count=num)
+        accuracy = Tally(mean=float(score.num_correct) / max(1, num), count=num)
         return PartReport(loss=score.loss * weight, metrics={"accuracy": accuracy})
 
     def validate(self, *, num_parts: int = 1) -> Mapping[str, float]:
@@ -189,19 +217,21 @@ class ClassificationJob:
         for start in range(0, num, self._batch_num_sequences):
             stop = min(num, start + self._batch_num_sequences)
             batch = self._labelled(self._held_words[start:stop], self._held_classes[start:stop])
-            for part in batch.split(num_parts):
-                score = self._score(part)
-                loss_sum += float(score.loss.detach()) * part.num_sequences
+            for part in self._ranks.parts(batch, num_parts=num_parts):
+                score = self._score(part, model=self.model)
+                loss_sum += float(score.loss.detach()) * part.num_labelled
                 num_correct += float(score.num_correct)
-        return {"loss": loss_sum / num, "accuracy": num_correct / num}
+        found = self._ranks.of_all([(loss_sum, num_correct)])
+        loss, correct = (sum(values) for values in zip(*found, strict=True))
+        return {"loss": loss / num, "accuracy": correct / num}
 
     def _labelled(self, words: Sequence[np.ndarray], classes: Sequence[int]) -> LabelledBatch:
         packed = pack([self._sequence(words_T) for words_T in words])
         return LabelledBatch(packed=packed, classes_B=np.asarray(classes, dtype=np.int64))
 
-    def _score(self, batch: LabelledBatch) -> Score:
+    def _score(self, batch: LabelledBatch, *, model: nn.Module) -> Score:
         labels_B = torch.from_numpy(batch.classes_B).to(self._device)
-        score = self.model(batch.packed.to(self._device), labels_B).score
+        score: Score | None = model(batch.packed.to(self._device), labels_B).score
         if score is None:
             raise RuntimeError("a classifier given labels returned no loss")
         return score

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from videobert_cli.core.training.options import OptimizerOptions
+from videobert_cli.core.training.sharded import like
 
 # A group's share of the rate: this key of the group, and the place of a layer's number in a parameter's name.
 SHARE_NAME = "rate_share"
@@ -115,10 +116,14 @@ def restore_optimizer(
     for key, value in tensors.items():
         moment, name = key.split("/", 1)
         parameter = parameters[name]
-        optimizer.state[parameter][moment] = value.to(_place(moment, optimizer, device=parameter.device))
+        if value.ndim == 0:
+            placed = value.to(_place(moment, optimizer, device=parameter.device))
+        else:
+            placed = like(value, parameter)
+        optimizer.state[parameter][moment] = placed
 
 
 def _place(moment: str, optimizer: torch.optim.Optimizer, *, device: torch.device) -> torch.device:
-    """Return where a moment lives: beside its parameter, but for the step counter of an AdamW that is not fused."""
+    """Return where a number lives: beside its parameter, but for the step counter of an AdamW that is not fused."""
     is_on_cpu = moment == "step" and not optimizer.defaults.get("fused")
     return torch.device("cpu") if is_on_cpu else device

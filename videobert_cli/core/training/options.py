@@ -55,6 +55,11 @@ class LoopOptions(Options):
         description="Parts of a step's sequences that go through the model one by one (gradient accumulation): "
         "less memory, the same gradients within rounding.",
     )
+    sharding: Literal["none", "full"] = Field(
+        default="none",
+        description="Under torchrun: `none` keeps the whole model on each rank (DDP), `full` a part of it (FSDP2), "
+        "for models that no GPU holds; the same results within rounding.",
+    )
     precision: TrainingPrecision = Field(
         default="auto",
         description="Arithmetic of the products; weights stay float32. `auto`: bfloat16 where it is faster.",
@@ -100,6 +105,14 @@ class LossWeights(Options):
 
 # How fast a model is made, not which.
 _NOT_REMEMBERED = frozenset({"num_workers", "compile", "activation_checkpointing"})
+_NOT_REMEMBERED_OF_LOOP = frozenset({"sharding"})
+
+
+def _remembered(section: Options) -> dict[str, Any]:
+    """Return a section's settings without what only decides how fast the model is made."""
+    kept = {key: value for key, value in section.settings().items() if key not in _NOT_REMEMBERED}
+    loop = {key: value for key, value in kept["loop"].items() if key not in _NOT_REMEMBERED_OF_LOOP}
+    return {**kept, "loop": loop}
 
 
 class PretrainOptions(Options):
@@ -138,7 +151,7 @@ class PretrainOptions(Options):
 
     def remembered(self) -> dict[str, Any]:
         """Return the settings that the model depends on: what the stage records and compares."""
-        return {key: value for key, value in self.settings().items() if key not in _NOT_REMEMBERED}
+        return _remembered(self)
 
     @model_validator(mode="after")
     def _require_a_number_of_layers(self) -> Self:
@@ -188,3 +201,7 @@ class FinetuneOptions(Options):
     def _require_a_number_of_layers(self) -> Self:
         _require_a_number_of_layers(self.freeze, self.freeze_num_layers)
         return self
+
+    def remembered(self) -> dict[str, Any]:
+        """Return the settings that the classifier depends on: what the stage records and compares."""
+        return _remembered(self)

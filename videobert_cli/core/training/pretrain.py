@@ -22,15 +22,18 @@ from videobert_cli.core.sequences.dataset import Document, PretrainingSamples
 from videobert_cli.core.sequences.documents import joint_vocabulary
 from videobert_cli.core.sequences.joint import JointVocabulary
 from videobert_cli.core.sequences.loader import WorkerLoader
+from videobert_cli.core.sequences.ranks import SharedLoader
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.text.vocabulary import VOCABULARY_NAME
 from videobert_cli.core.training.loop import TrainingLoop, TrainingResult
 from videobert_cli.core.training.model_directory import CODEBOOK_NAME
 from videobert_cli.core.training.objectives import PretrainingJob
 from videobert_cli.core.training.options import PretrainOptions
+from videobert_cli.core.training.ranks import TrainingRanks
 from videobert_cli.core.training.records import LoopEvents
 from videobert_cli.core.words.codebook import Codebook
 from videobert_cli.errors import CodebookMismatchError, InputError, ResourceError, UsageError
+from videobert_cli.ranks import Ranks
 from videobert_cli.runtime import StopRequest, derive_seed, free_memory_bytes
 
 # [CLS], a word and [SEP]; four int64 of each token as it is drawn and again as it is packed.
@@ -46,7 +49,7 @@ class PretrainResult:
     num_samples: dict[str, int]
 
 
-def pretrain_model(
+def pretrain_model(  # noqa: PLR0913 - all that a run gives a training
     *,
     train: TokenCorpus | Sequence[Document],
     held_out: TokenCorpus | Sequence[Document],
@@ -58,8 +61,11 @@ def pretrain_model(
     device: torch.device,
     stop: StopRequest,
     events: LoopEvents,
+    ranks: Ranks | None = None,
 ) -> PretrainResult:
     """Train on the documents in `directory`, going on from its newest checkpoint, and return the model.
+
+    With `ranks` all of them call this with the same arguments, and all get the model.
 
     Raises:
         InputError: There is nothing to train on.
@@ -79,8 +85,9 @@ def pretrain_model(
     model.bert.encoder.recomputes_activations = options.activation_checkpointing
     compile_encoder(model.bert.encoder, wanted=options.compile, device=device, on_message=events.on_message)
     _require_room_for_a_batch(options, directory=directory)
+    together = TrainingRanks(ranks, sharding=options.loop.sharding)
     with (
-        _train_loader(samples, options=options) as loader,
+        _train_loader(samples, options=options, ranks=together.all) as loader,
         _train_batches(loader, options=options, device=device) as batches,
     ):
         job = PretrainingJob(
@@ -90,6 +97,7 @@ def pretrain_model(
             held_out_epoch_size=held_out_samples.epoch_size if held_out_samples else 0,
             weights=options.losses,
             validate_num_batches=options.loop.validate_num_batches,
+            ranks=together,
         )
         training = TrainingLoop(
             job,
@@ -101,9 +109,10 @@ def pretrain_model(
             device=device,
             stop=stop,
             events=events,
+            ranks=together,
         ).run()
     num_samples = {str(regime): num for regime, num in samples.num_samples.items()}
-    return PretrainResult(model=model, training=training, num_samples=num_samples)
+    return PretrainResult(model=together.whole(model), training=training, num_samples=num_samples)
 
 
 def _require_room_for_a_batch(options: PretrainOptions, *, directory: Path) -> None:
@@ -126,14 +135,21 @@ def _require_room_for_a_batch(options: PretrainOptions, *, directory: Path) -> N
 
 
 @contextlib.contextmanager
-def _train_loader(samples: PretrainingSamples, *, options: PretrainOptions) -> Iterator[BlockLoader]:
-    """Yield what prepares the training sequences, two steps ahead where processes do."""
-    if options.num_workers == 0:
-        yield InlineLoader(samples)
-        return
-    num_ahead = 2 * options.loop.batch_num_sequences
-    with WorkerLoader(samples, num_workers=options.num_workers, num_ahead=num_ahead) as loader:
-        yield loader
+def _train_loader(
+    samples: PretrainingSamples, *, options: PretrainOptions, ranks: Ranks
+) -> Iterator[BlockLoader]:
+    """Yield what prepares the training sequences, two steps ahead where processes do, a part of them on each rank."""
+    with contextlib.ExitStack() as workers:
+        loader: BlockLoader
+        part = (ranks.index, ranks.num)
+        if options.num_workers == 0:
+            loader = InlineLoader(samples, part=part)
+        else:
+            num_ahead = -(-2 * options.loop.batch_num_sequences // ranks.num)
+            loader = workers.enter_context(
+                WorkerLoader(samples, num_workers=options.num_workers, num_ahead=num_ahead, part=part)
+            )
+        yield loader if ranks.num == 1 else SharedLoader(loader, ranks=ranks)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from videobert_cli.artifacts import append_line
 from videobert_cli.core.training.checkpoint import TrainingState, cut_metrics
@@ -28,18 +29,24 @@ class LoopEvents:
     on_message: Callable[[str], None]
 
 
+SILENT = LoopEvents(on_progress=lambda _progress: None, on_message=lambda _text: None)
+
+
 class MetricsLog:
     """`metrics.jsonl` under a stage's directory: means since the line before, and validations.
 
     The running sums are the training state's, so that a checkpoint between two lines keeps them.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, is_writing: bool = True) -> None:
+        """Args: `is_writing` is False on all ranks but the first: they count the same, and write nothing."""
         self._path = directory / METRICS_NAME
+        self._is_writing = is_writing
 
     def cut(self, *, last_step: int) -> None:
         """Drop what a killed process logged after its last checkpoint."""
-        cut_metrics(self._path, last_step=last_step)
+        if self._is_writing:
+            cut_metrics(self._path, last_step=last_step)
 
     def add(self, state: TrainingState, metrics: Mapping[str, float]) -> None:
         """Count a step's metrics; one that the step does not have is not counted in it."""
@@ -51,12 +58,16 @@ class MetricsLog:
         """Write the means since the line before, begin new ones, and return them."""
         means = {name: total / state.num_summed[name] for name, total in state.sums.items()}
         state.sums, state.num_summed = {}, {}
-        append_line(self._path, {"step": state.step, "learning_rate": learning_rate, **_rounded(means)})
+        self._write({"step": state.step, "learning_rate": learning_rate, **_rounded(means)})
         return means
 
     def write_validation(self, state: TrainingState, metrics: Mapping[str, float]) -> None:
         """Write the held-out metrics of the state's step."""
-        append_line(self._path, {"step": state.step, "validation": _rounded(metrics)})
+        self._write({"step": state.step, "validation": _rounded(metrics)})
+
+    def _write(self, record: Mapping[str, Any]) -> None:
+        if self._is_writing:
+            append_line(self._path, record)
 
 
 def _rounded(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -11,9 +11,11 @@ import torch
 from torch import nn
 
 from videobert_cli.core.training.checkpoint import TrainingState
-from videobert_cli.core.training.job import BatchT, TrainingJob, merged
+from videobert_cli.core.training.job import BatchT, TrainingJob
 from videobert_cli.core.training.optimizer import learning_rate, set_learning_rate
 from videobert_cli.core.training.options import LoopOptions, OptimizerOptions
+from videobert_cli.core.training.ranks import ALONE, TrainingRanks
+from videobert_cli.core.training.sharded import whole
 from videobert_cli.errors import NonFiniteLossError, ResourceError, is_out_of_memory
 from videobert_cli.runtime import derive_seed, give_back_freed_memory, give_back_memory, has_fast_bfloat16
 
@@ -48,8 +50,10 @@ class TrainingStep(Generic[BatchT]):
         seed: int,
         device: torch.device,
         on_message: Callable[[str], None],
+        ranks: TrainingRanks = ALONE,
     ) -> None:
         self._job = job
+        self._ranks = ranks
         self._section = section
         self._loop = loop
         self._optimizer = optimizer
@@ -77,7 +81,7 @@ class TrainingStep(Generic[BatchT]):
         parameters = [parameter for parameter in self._job.model.parameters() if parameter.requires_grad]
         norm = nn.utils.clip_grad_norm_(parameters, self._options.max_gradient_norm)
         # Before the weights take it: a checkpoint of this step would hold nothing else to go on from.
-        self.require_finite("gradient", float(norm), step=state.step + 1)
+        self.require_finite("gradient", float(whole(norm)), step=state.step + 1)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         return StepResult(
@@ -129,13 +133,15 @@ class TrainingStep(Generic[BatchT]):
 
     def _tried(self, batch: BatchT, *, step: int, num_parts: int) -> dict[str, float] | None:
         """Return the metrics of the batch, None where memory ran out: the gradients are then as they were before."""
-        torch.manual_seed(derive_seed(self._seed, "dropout", step))
+        torch.manual_seed(derive_seed(self._seed, "dropout", step, *self._ranks.seed_parts()))
         try:
             return self._forward_and_backward(batch, num_parts=num_parts)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             self._reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
+            if self._ranks.num > 1:
+                raise self._no_room_on_rank(step + 1, num_parts=num_parts) from error
         # Only here, where the error is gone, are the activations that its frames held.
         self._optimizer.zero_grad(set_to_none=True)
         give_back_memory(self._device)
@@ -144,13 +150,24 @@ class TrainingStep(Generic[BatchT]):
     def _forward_and_backward(self, batch: BatchT, *, num_parts: int) -> dict[str, float]:
         counts = self._job.counts(batch)
         loss, tallies = 0.0, []
-        for part in batch.split(num_parts) if num_parts > 1 else (batch,):
-            with self.autocast():
-                report = self._job.forward(part, counts=counts)
-            loss += float(report.loss.detach())
-            tallies.append(report.metrics)
-            torch.autograd.backward(report.loss)
-        return {"loss": loss, **{name: tally.mean for name, tally in merged(tallies).items()}}
+        for part, exchange in self._ranks.forwards(self._ranks.parts(batch, num_parts=num_parts)):
+            with exchange:
+                with self.autocast():
+                    report = self._job.forward(part, counts=counts)
+                loss += float(report.loss.detach())
+                tallies.append(report.metrics)
+                torch.autograd.backward(self._ranks.scaled(report.loss))
+        loss, means = self._ranks.summed(loss, tallies)
+        return {"loss": loss, **{name: tally.mean for name, tally in means.items()}}
+
+    def _no_room_on_rank(self, step: int, *, num_parts: int) -> ResourceError:
+        """Return the error of one of several ranks: the others wait for it within the step, which none can do again."""
+        wanted = 2 * max(num_parts, self._ranks.num)
+        return ResourceError(
+            f"memory ran out in step {step:,} on a rank",
+            at=str(self._directory),
+            fix=f"the same command with --set {self._section}.loop.num_micro_batches={wanted}",
+        )
 
     def _no_room(self, step: int) -> ResourceError:
         shorter = (

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import torch
 
 from videobert_cli.core.words.projection import Projection, exact_unit, rounded_to
-from videobert_cli.core.words.ranks import Ranks
 from videobert_cli.core.words.rows import TILE_NUM_ROWS, TrainingRows
 from videobert_cli.errors import InputError
+from videobert_cli.ranks import Ranks
 
 # Shapes: N rows of this process, B rows of a block, D feature after the projection.
 
@@ -47,7 +47,7 @@ class TrainingPoints:
         self.projection = projection
         self.device = device
         self.ranks = ranks
-        self.first_row, self._last_row = ranks.share(rows.num_rows)
+        self.first_row, self._last_row = ranks.share(rows.num_rows, unit=TILE_NUM_ROWS)
         self.num = self._last_row - self.first_row
         self.num_of_all = rows.num_rows
         self.dim = projection.projected_dim

@@ -16,9 +16,9 @@ from typing import Self
 import numpy as np
 import torch
 
-from videobert_cli.core.words.ranks import Ranks
 from videobert_cli.core.words.rows import TILE_NUM_ROWS, TrainingRows, tiles
 from videobert_cli.errors import CodebookMismatchError, InputError
+from videobert_cli.ranks import Ranks
 from videobert_cli.runtime import derive_seed
 
 # Shapes: N features, D feature size, K components (the size after the projection), R random directions.
@@ -172,7 +172,7 @@ def _largest(
     """Return the largest absolute value (K,) of each projected dimension, float64."""
     largest_K = torch.zeros(projection.projected_dim, device=device)
     num_bad = 0
-    for start, stop in tiles(*ranks.share(rows.num_rows)):
+    for start, stop in tiles(*ranks.share(rows.num_rows, unit=TILE_NUM_ROWS)):
         block_NK = projection.apply(rows.read(start, stop), device=device)
         lowest_K, highest_K = torch.aminmax(block_NK, dim=0)
         block_largest_K = torch.maximum(-lowest_K, highest_K)
@@ -191,7 +191,7 @@ def _largest(
 def _moments(
     rows: TrainingRows, largest_D: torch.Tensor, *, ranks: Ranks
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    share, count = ranks.share(rows.num_rows), rows.num_rows
+    share, count = ranks.share(rows.num_rows, unit=TILE_NUM_ROWS), rows.num_rows
     unit_D = exact_unit(largest_D, num_terms=count)
     sums_D = torch.zeros_like(largest_D)
     for start, stop in tiles(*share):
@@ -224,7 +224,7 @@ def _covariance(
     largest = float((2 * largest_D * centred.scale_D).max())
     unit = exact_unit(largest**2 * TILE_NUM_ROWS, num_terms=-(-rows.num_rows // TILE_NUM_ROWS)).to(device)
     covariance_DD = torch.zeros(centred.dim, centred.dim, dtype=torch.float64, device=device)
-    for start, stop in tiles(*ranks.share(rows.num_rows)):
+    for start, stop in tiles(*ranks.share(rows.num_rows, unit=TILE_NUM_ROWS)):
         block_ND = centred.apply(rows.read(start, stop), device=device)
         # Products in float32, sums over blocks in float64: twice as fast, and the noise is far under the
         # tail's variance.

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from videobert_cli.core.words.branches import Branches
-from videobert_cli.core.words.ranks import Ranks
+from videobert_cli.ranks import Ranks
 
 # Shapes: B points of a block, U those of them that are looked at, D feature, P nodes, R their children.
 
