@@ -59,7 +59,8 @@ def test_the_batches_are_those_of_batches(budget, size, block):
 
 def test_going_on_anywhere_forgets_what_was_begun():
     loader = InlineLoader(samples(DOCUMENTS), num_sequences=4)
-    plain = Batches(loader, num_sequences=3)
+    # A loader of its own: the other belongs to the thread.
+    plain = Batches(InlineLoader(samples(DOCUMENTS), num_sequences=4), num_sequences=3)
     with AheadBatches(loader, num_sequences=3, is_pinned=False) as batches:
         for step in (0, 1, 7, 8, 2, 2, 3):
             found = batches.batch(step, first_sequence=3 * step)
