@@ -1,6 +1,6 @@
 """The pretrain stage: words and sentences into a pretrained model directory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from videobert_cli.core.text.borrowed_models import model_identity
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer, corpus_vocabulary
 from videobert_cli.core.text.vocabulary import TOKENIZER_NAME, VOCABULARY_NAME
 from videobert_cli.core.training.model_directory import ModelParts, Questions, publish_model
-from videobert_cli.core.training.pretrain import PretrainResult, pretrain_model
-from videobert_cli.core.video.manifest import Split
+from videobert_cli.core.training.pretrain import PretrainData, PretrainResult, pretrain_model
+from videobert_cli.core.video.manifest import Split, manifest_columns
+from videobert_cli.errors import InputError
 from videobert_cli.pipeline.events import loop_events
+from videobert_cli.pipeline.pretrain_probe import zero_shot_probe
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
 from videobert_cli.runtime import package_version
@@ -46,6 +48,9 @@ def _inputs(run: Run) -> dict[str, str]:
         "splits": hash_json({split: run.split_ids(split) for split in ("train", "validation")}),
         "questions": hash_json([list(_labels(run, column)) for column in _question_columns(run)]),
     }
+    if run.recipe.pretrain.labels.heads:
+        _require_columns(run, [head.column for head in run.recipe.pretrain.labels.heads])
+        inputs["labels"] = run.labels_hash()
     init = run.recipe.pretrain.model.init
     if init != "scratch" and (Path(init) / "model.safetensors").is_file():
         inputs["init"] = hash_file(Path(init) / "model.safetensors")
@@ -60,14 +65,35 @@ def _inputs(run: Run) -> dict[str, str]:
     return inputs
 
 
+def _require_columns(run: Run, columns: Sequence[str]) -> None:
+    """Refuse columns of labels that no segment has, before anything made from others is thrown away."""
+    known = sorted(manifest_columns(run.videos))
+    missing = next((column for column in columns if column not in known), None)
+    if missing is not None:
+        raise InputError(
+            f"no segment of the videos has a label in a column {missing!r}",
+            at="pretrain.labels.heads",
+            fix=f"the columns are: {', '.join(known)}"
+            if known
+            else "give the segments labels (docs/formats.md)",
+        )
+
+
 def _execute(run: Run) -> StageReport:
     options = run.recipe.pretrain
     directory = run.directory("pretrain")
     tokenizer = make_tokenizer(run)
     inputs = _inputs(run)
-    result = pretrain_model(
+    questions = _questions(run)
+    probe = zero_shot_probe(run, tokenizer=tokenizer, questions=questions)
+    data = PretrainData(
         train=_corpus(run, "train", tokenizer=tokenizer, inputs=inputs),
         held_out=_corpus(run, "validation", tokenizer=tokenizer, inputs=inputs),
+        segments=run.segments if options.labels.heads else (),
+        ask=probe,
+    )
+    result = pretrain_model(
+        data,
         tokenizer=tokenizer,
         codebook=run.codebook,
         options=options,
@@ -75,7 +101,7 @@ def _execute(run: Run) -> StageReport:
         seed=run.recipe.seed,
         device=run.device,
         stop=run.stop,
-        events=loop_events(run, "pretrain"),
+        events=loop_events(run, "pretrain", latest=lambda: probe.latest if probe else {}),
     )
     facts = _facts(run, result, tokenizer=tokenizer)
     parts = ModelParts(
@@ -83,7 +109,7 @@ def _execute(run: Run) -> StageReport:
         codebook=run.paths.codebook,
         backbone=_backbone(run),
         extract=_extract_options(run),
-        questions=_questions(run),
+        questions=questions,
         card=model_card(
             title=f"VideoBERT pretrained on {run.recipe.data.videos.name}",
             task="video-text-pretraining",
@@ -203,6 +229,7 @@ def _labels(run: Run, column: str) -> tuple[str, ...]:
 
 
 def _facts(run: Run, result: PretrainResult, *, tokenizer: VideoBERTTokenizer) -> dict[str, Any]:
+    heads = [f"{head.name} ({len(head.classes)} classes)" for head in result.model.config.label_heads]
     return {
         "num_steps": result.training.num_steps,
         "num_parameters": sum(parameter.numel() for parameter in result.model.parameters()),
@@ -210,6 +237,7 @@ def _facts(run: Run, result: PretrainResult, *, tokenizer: VideoBERTTokenizer) -
         "num_words": tokenizer.num_words,
         "num_sentences": run.punctuated.num_sentences,
         **{f"num_samples_{regime}": count for regime, count in result.num_samples.items()},
+        **({"label_heads": ", ".join(heads)} if heads else {}),
     }
 
 

@@ -1,8 +1,8 @@
 """What the loop trains: the paper's three losses over a corpus, and classes over labelled segments."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -16,8 +16,15 @@ from videobert_cli.core.sequences.batches import Batches
 from videobert_cli.core.sequences.joint import JointVocabulary, join, subsample, truncate, unmasked
 from videobert_cli.core.sequences.packing import PackedBatch, TokenSequence, pack
 from videobert_cli.core.sequences.token_sequence import PAIRINGS
+from videobert_cli.core.training.labelled import (
+    LabelledBatch,
+    LabelledSegments,
+    LabelledStream,
+    appended,
+)
 from videobert_cli.core.training.loop import StepReport
 from videobert_cli.core.training.options import LossWeights
+from videobert_cli.core.training.probe import Probe
 from videobert_cli.runtime import derive_seed
 
 # Shapes: B sequences, T words of one segment.
@@ -25,8 +32,25 @@ from videobert_cli.runtime import derive_seed
 LOSSES = ("text", "visual", "alignment")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Tally:
+    """A mean, and of how many."""
+
+    mean: float
+    count: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelObjective:
+    """Labels learned beside the paper's losses: training segments, held-out ones, the weight of each head's loss."""
+
+    train: LabelledStream
+    held_out: LabelledSegments
+    weights: Mapping[str, float]
+
+
 class PretrainingJob:
-    """Masked language, masked visual word and alignment: their weighted sum (paper section 3.3)."""
+    """Masked language, masked visual word and alignment: their weighted sum (paper section 3.3), and labels beside."""
 
     def __init__(
         self,
@@ -37,10 +61,14 @@ class PretrainingJob:
         held_out_epoch_size: int = 0,
         weights: LossWeights,
         validate_num_batches: int,
+        labels: LabelObjective | None = None,
+        probe: Probe | None = None,
     ) -> None:
         """Args:
         batches: The training stream.
         held_out: The held-out stream, None where there is none, and how many sequences its epoch has.
+        labels: Labels that are learned too, None for none.
+        probe: What else a validation asks, None for nothing.
         """
         self.model: VideoBERTForPreTraining = model
         self._batches = batches
@@ -48,13 +76,16 @@ class PretrainingJob:
         self._held_out_epoch_size = held_out_epoch_size
         self._weights = {"text": weights.text, "visual": weights.video, "alignment": weights.alignment}
         self._validate_num_batches = validate_num_batches
+        self._labels = labels
+        self._probe = probe
+        self._num_steps_done = 0
         self._device = next(model.parameters()).device
 
     def step(self, step: int, *, first_sequence: int = 0) -> StepReport:
-        """Run the forward pass of the batch of `step`."""
+        """Run the forward pass of the batch of `step`, labelled segments in the same pass."""
+        self._num_steps_done = step + 1
         batch = self._batches.batch(step, first_sequence=first_sequence)
-        output = self.model(batch.to(self._device))
-        tallies = _tallies(output, batch)
+        output, tallies = self._forward(batch, self._labels.train.batch(step) if self._labels else None)
         return StepReport(
             loss=self._total(output),
             metrics={name: tally.mean for name, tally in tallies.items()},
@@ -64,29 +95,65 @@ class PretrainingJob:
     def validate(self) -> Mapping[str, float]:
         """Return the mean losses and accuracies over the first epoch of the held-out videos, weighted by count.
 
-        Whole batches alone, so that no sample counts twice, unless the epoch has not even one.
+        Whole batches alone, so that no sample counts twice, unless the epoch has not even one. Beside them those of the
+        held-out labelled segments (all, or evenly spread as many as the batches may have), and a probe's answers.
         """
         if self._held_out is None:
             return {}
-        sums: dict[str, float] = defaultdict(float)
-        counts: dict[str, float] = defaultdict(float)
-        num_sequences = 0
+        counted: list[dict[str, _Tally]] = []
+        num_sequences = size = 0
         for number in range(self._validate_num_batches):
             batch = self._held_out.batch(number, first_sequence=num_sequences)
             num_sequences += batch.num_sequences
+            size = size or batch.num_sequences
             if number and num_sequences > self._held_out_epoch_size:
                 break
-            output = self.model(batch.to(self._device))
-            for name, tally in _tallies(output, batch).items():
-                counts[name] += tally.count
-                sums[name] += tally.mean * tally.count
-        metrics = {name: total / counts[name] for name, total in sums.items()}
-        metrics["loss"] = sum(self._weights[name] * metrics.get(f"{name}_loss", 0.0) for name in LOSSES)
-        return metrics
+            counted.append(self._forward(batch, None)[1])
+        counted += [self._forward(None, labelled)[1] for labelled in self._held_out_labelled(size)]
+        metrics = _means(counted)
+        names = [name for name in self._loss_weights if name in metrics]
+        metrics["loss"] = sum(self._loss_weights[name] * metrics[name] for name in names)
+        return {**self._answers(), **metrics}
+
+    @property
+    def _loss_weights(self) -> dict[str, float]:
+        """Weights by the names of the losses among the metrics."""
+        heads = self._labels.weights if self._labels else {}
+        return {
+            **{f"{name}_loss": weight for name, weight in self._weights.items()},
+            **{f"labels.{name}.loss": weight for name, weight in heads.items()},
+        }
+
+    def _forward(
+        self, stream: PackedBatch | None, labelled: LabelledBatch | None
+    ) -> tuple[PretrainingOutput, dict[str, _Tally]]:
+        batch, part = appended(stream, labelled)
+        if part is not None:
+            part = replace(part, targets_BL=part.targets_BL.to(self._device))
+        output = self.model(batch.to(self._device), part)
+        heads = [head.name for head in self.model.config.label_heads]
+        return output, _tallies(output, batch) | _label_tallies(output, heads)
 
     def _total(self, output: PretrainingOutput) -> Tensor:
         terms = [self._weights[name] * getattr(output, f"{name}_loss") for name in LOSSES]
+        if self._labels is not None:
+            scores = zip(self._labels.weights.values(), output.label_scores, strict=True)
+            terms += [weight * score.loss for weight, score in scores]
         return torch.stack(terms).sum()
+
+    def _held_out_labelled(self, size: int) -> Iterator[LabelledBatch]:
+        """Yield held-out labelled segments, `size` a batch, no more batches than a validation may have."""
+        if self._labels is None:
+            return
+        chosen = self._labels.held_out.spread(num=size * self._validate_num_batches)
+        for start in range(0, len(chosen), size):
+            yield self._labels.held_out.batch(chosen[start : start + size])
+
+    def _answers(self) -> Mapping[str, float]:
+        """Return what the probe finds, nothing where none is due."""
+        if self._probe is None or not self._probe.is_due(self._num_steps_done):
+            return {}
+        return self._probe.ask(self.model)
 
 
 class ClassificationJob:
@@ -167,14 +234,6 @@ class ClassificationJob:
         return join(None, unmasked(words_T), vocabulary=self._vocabulary)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Tally:
-    """A mean, and of how many."""
-
-    mean: float
-    count: float
-
-
 def _tallies(output: PretrainingOutput, batch: PackedBatch) -> dict[str, _Tally]:
     """Return loss and accuracy of each objective that had something to predict, alignment's for each kind of pair too.
 
@@ -196,3 +255,30 @@ def _tallies(output: PretrainingOutput, batch: PackedBatch) -> dict[str, _Tally]
             accuracy = float((is_correct_B & is_meant_B).sum()) / count
             tallies[f"alignment_accuracy_{pairing}"] = _Tally(mean=accuracy, count=count)
     return tallies
+
+
+def _label_tallies(output: PretrainingOutput, heads: Sequence[str]) -> dict[str, _Tally]:
+    """Return loss and accuracy, or F1, of each head of labels that the batch asked.
+
+    A part's F1 weighs as much as it has answers and truths: the weighted mean of parts is the F1 of all.
+    """
+    tallies = {}
+    for name, score in zip(heads, output.label_scores, strict=False):
+        if num := float(score.num):
+            tallies[f"labels.{name}.loss"] = _Tally(mean=float(score.loss.detach()), count=num)
+        if asked := float(score.num_asked):
+            tallies[f"labels.{name}.{score.measure}"] = _Tally(
+                mean=float(score.num_hits) / asked, count=asked
+            )
+    return tallies
+
+
+def _means(counted: Iterable[Mapping[str, _Tally]]) -> dict[str, float]:
+    """Return the mean of each metric over all that it counts."""
+    sums: dict[str, float] = defaultdict(float)
+    counts: dict[str, float] = defaultdict(float)
+    for tallies in counted:
+        for name, tally in tallies.items():
+            counts[name] += tally.count
+            sums[name] += tally.mean * tally.count
+    return {name: total / counts[name] for name, total in sums.items()}

@@ -18,16 +18,33 @@ from videobert_cli.core.sequences.corpus import TokenCorpus
 from videobert_cli.core.sequences.dataset import Document, PretrainingSamples
 from videobert_cli.core.sequences.documents import joint_vocabulary
 from videobert_cli.core.sequences.joint import JointVocabulary
+from videobert_cli.core.sequences.labelled import LabelledWords
 from videobert_cli.core.sequences.loader import WorkerLoader
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.text.vocabulary import VOCABULARY_NAME
+from videobert_cli.core.training.labelled import LabelledSegments, LabelledStream, label_heads
 from videobert_cli.core.training.loop import LoopEvents, TrainingLoop, TrainingResult
 from videobert_cli.core.training.model_directory import CODEBOOK_NAME
-from videobert_cli.core.training.objectives import PretrainingJob
+from videobert_cli.core.training.objectives import LabelObjective, PretrainingJob
 from videobert_cli.core.training.options import PretrainOptions
+from videobert_cli.core.training.probe import Ask, Probe
 from videobert_cli.core.words.codebook import Codebook
 from videobert_cli.errors import CodebookMismatchError, InputError, UsageError
 from videobert_cli.runtime import StopRequest, derive_seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainData:
+    """What a model is trained on and measured by.
+
+    `segments` are the labelled ones of all splits, for heads of labels; `ask` is put to the model in validations, as
+    often as `pretrain.probe` says.
+    """
+
+    train: TokenCorpus | Sequence[Document]
+    held_out: TokenCorpus | Sequence[Document]
+    segments: Sequence[LabelledWords] = ()
+    ask: Ask | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +57,8 @@ class PretrainResult:
 
 
 def pretrain_model(
+    data: PretrainData,
     *,
-    train: TokenCorpus | Sequence[Document],
-    held_out: TokenCorpus | Sequence[Document],
     tokenizer: VideoBERTTokenizer,
     codebook: Codebook,
     options: PretrainOptions,
@@ -52,22 +68,24 @@ def pretrain_model(
     stop: StopRequest,
     events: LoopEvents,
 ) -> PretrainResult:
-    """Train on the documents in `directory`, going on from its newest checkpoint, and return the model.
+    """Train on the data in `directory`, going on from its newest checkpoint, and return the model.
 
     Raises:
-        InputError: There is nothing to train on.
+        InputError: There is nothing to train on, or a column of labels has no two classes.
         InterruptedRunError: A stop was asked for; the state is saved.
     """
     vocabulary = joint_vocabulary(tokenizer)
-    samples = PretrainingSamples(train, options=options.sequences, vocabulary=vocabulary, seed=seed)
-    held_out_samples = _held_out_samples(held_out, options=options, vocabulary=vocabulary, seed=seed)
+    samples = PretrainingSamples(data.train, options=options.sequences, vocabulary=vocabulary, seed=seed)
+    held_out_samples = _held_out_samples(data.held_out, options=options, vocabulary=vocabulary, seed=seed)
     model = start_model(
         options.model,
         tokenizer=tokenizer,
         codebook=codebook,
         seed=seed,
         max_num_tokens=options.sequences.max_num_tokens,
-    ).to(device)
+    )
+    model.set_label_heads(label_heads(data.segments, options.labels.heads), seed=seed)
+    model.to(device)
     with _train_loader(samples, options=options) as loader:
         job = PretrainingJob(
             model,
@@ -76,6 +94,8 @@ def pretrain_model(
             held_out_epoch_size=held_out_samples.epoch_size if held_out_samples else 0,
             weights=options.losses,
             validate_num_batches=options.loop.validate_num_batches,
+            labels=_label_objective(model, data, options=options, vocabulary=vocabulary, seed=seed),
+            probe=_probe(data.ask, options=options),
         )
         training = TrainingLoop(
             job,
@@ -107,6 +127,44 @@ def _batches(loader: BlockLoader, *, options: PretrainOptions) -> Batches:
     return Batches(
         loader, num_sequences=options.loop.batch_num_sequences, max_num_tokens=options.batch_num_tokens
     )
+
+
+def _label_objective(
+    model: VideoBERTForPreTraining,
+    data: PretrainData,
+    *,
+    options: PretrainOptions,
+    vocabulary: JointVocabulary,
+    seed: int,
+) -> LabelObjective | None:
+    heads = options.labels.heads
+    if not heads:
+        return None
+    train, held_out = (
+        LabelledSegments(
+            [segment for segment in data.segments if segment.split == split],
+            heads=model.config.label_heads,
+            vocabulary=vocabulary,
+            max_num_tokens=options.sequences.max_num_tokens,
+        )
+        for split in ("train", "validation")
+    )
+    stream = LabelledStream(
+        train,
+        num_segments=options.labels.num_segments,
+        max_subsampling=options.sequences.max_subsampling,
+        seed=seed,
+    )
+    return LabelObjective(
+        train=stream, held_out=held_out, weights={head.column: head.weight for head in heads}
+    )
+
+
+def _probe(ask: Ask | None, *, options: PretrainOptions) -> Probe | None:
+    every = options.probe.every_num_validations * options.loop.validate_every_steps
+    if ask is None or every == 0:
+        return None
+    return Probe(ask=ask, every_num_steps=every, num_steps=options.loop.num_steps)
 
 
 def _held_out_samples(
