@@ -14,7 +14,12 @@ from videobert_cli.core.sequences.documents import iter_documents
 from videobert_cli.core.text.borrowed_models import model_identity
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer, corpus_vocabulary
 from videobert_cli.core.text.vocabulary import TOKENIZER_NAME, VOCABULARY_NAME
-from videobert_cli.core.training.model_directory import ModelParts, Questions, publish_model
+from videobert_cli.core.training.model_directory import (
+    ModelParts,
+    Questions,
+    model_to_continue,
+    publish_model,
+)
 from videobert_cli.core.training.pretrain import PretrainData, PretrainResult, pretrain_model
 from videobert_cli.core.video.manifest import Split, manifest_columns
 from videobert_cli.errors import InputError
@@ -22,6 +27,7 @@ from videobert_cli.pipeline.events import loop_events
 from videobert_cli.pipeline.pretrain_probe import zero_shot_probe
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
+from videobert_cli.pipeline.word_shift import report_word_shift, usage_of_run
 from videobert_cli.runtime import package_version
 
 
@@ -52,17 +58,24 @@ def _inputs(run: Run) -> dict[str, str]:
         _require_columns(run, [head.column for head in run.recipe.pretrain.labels.heads])
         inputs["labels"] = run.labels_hash()
     init = run.recipe.pretrain.model.init
-    if init != "scratch" and (Path(init) / "model.safetensors").is_file():
-        inputs["init"] = hash_file(Path(init) / "model.safetensors")
+    if init != "scratch":
+        weights = _named_model(Path(init)) / "model.safetensors"
+        inputs |= {"init": hash_file(weights)} if weights.is_file() else {}
     punctuation = run.recipe.pretrain.text.punctuation
     if punctuation != "none":
         inputs["punctuation"] = model_identity(punctuation)
     vocabulary = run.recipe.pretrain.text.vocabulary
     if isinstance(vocabulary, Path):
+        vocabulary = _named_model(vocabulary)
         places = (vocabulary, vocabulary / VOCABULARY_NAME, vocabulary / TOKENIZER_NAME)
         read = next((path for path in places if path.is_file()), None)
         inputs |= {"vocabulary": hash_file(read)} if read else {}
     return inputs
+
+
+def _named_model(named: Path) -> Path:
+    """Return the pretrained model in the run of that name, else the path as it is."""
+    return model_to_continue(named) or named
 
 
 def _require_columns(run: Run, columns: Sequence[str]) -> None:
@@ -84,6 +97,7 @@ def _execute(run: Run) -> StageReport:
     directory = run.directory("pretrain")
     tokenizer = make_tokenizer(run)
     inputs = _inputs(run)
+    shift = report_word_shift(run)
     questions = _questions(run)
     probe = zero_shot_probe(run, tokenizer=tokenizer, questions=questions)
     data = PretrainData(
@@ -110,6 +124,7 @@ def _execute(run: Run) -> StageReport:
         backbone=_backbone(run),
         extract=_extract_options(run),
         questions=questions,
+        usage=usage_of_run(run),
         card=model_card(
             title=f"VideoBERT pretrained on {run.recipe.data.videos.name}",
             task="video-text-pretraining",
@@ -131,7 +146,9 @@ def _execute(run: Run) -> StageReport:
     losses = f"; text: {run.transcripts.losses}" if run.transcripts.losses else ""
     return StageReport(
         summary=f"{result.training.num_steps:,} steps{held_out}{losses}",
-        facts={f"pretrain.{name}": value for name, value in {**run.transcripts.facts, **facts}.items()},
+        facts={
+            f"pretrain.{name}": value for name, value in {**run.transcripts.facts, **facts, **shift}.items()
+        },
     )
 
 
@@ -153,7 +170,7 @@ def make_tokenizer(run: Run) -> VideoBERTTokenizer:
     text, num_words = run.recipe.pretrain.text, run.codebook.num_words
     if text.vocabulary != "corpus":
         return VideoBERTTokenizer.from_pretrained(
-            text.vocabulary, num_words=num_words, lowercase=text.lowercase
+            _named_model(Path(text.vocabulary)), num_words=num_words, lowercase=text.lowercase
         )
     train_ids = set(run.split_ids("train"))
     sentences = [

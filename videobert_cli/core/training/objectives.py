@@ -16,12 +16,8 @@ from videobert_cli.core.sequences.batches import Batches
 from videobert_cli.core.sequences.joint import JointVocabulary, join, subsample, truncate, unmasked
 from videobert_cli.core.sequences.packing import PackedBatch, TokenSequence, pack
 from videobert_cli.core.sequences.token_sequence import PAIRINGS
-from videobert_cli.core.training.labelled import (
-    LabelledBatch,
-    LabelledSegments,
-    LabelledStream,
-    appended,
-)
+from videobert_cli.core.training.label_objective import LabelObjective
+from videobert_cli.core.training.labelled import LabelledBatch, appended
 from videobert_cli.core.training.loop import StepReport
 from videobert_cli.core.training.options import LossWeights
 from videobert_cli.core.training.probe import Probe
@@ -38,15 +34,6 @@ class _Tally:
 
     mean: float
     count: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelObjective:
-    """Labels learned beside the paper's losses: training segments, held-out ones, the weight of each head's loss."""
-
-    train: LabelledStream
-    held_out: LabelledSegments
-    weights: Mapping[str, float]
 
 
 class PretrainingJob:

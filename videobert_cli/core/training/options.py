@@ -145,6 +145,14 @@ class PretrainOptions(Options):
         return {key: value for key, value in self.settings().items() if key not in _NOT_REMEMBERED}
 
     @model_validator(mode="after")
+    def _require_an_objective(self) -> Self:
+        if self.losses.text + self.losses.video + self.losses.alignment == 0 and not self.labels.heads:
+            raise ValueError(
+                "losses.text, losses.video and losses.alignment are all 0: nothing would be learned"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _require_room_for_a_sequence(self) -> Self:
         if self.batch_num_tokens is not None and self.batch_num_tokens < self.sequences.max_num_tokens:
             longest = self.sequences.max_num_tokens

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from videobert_cli.core.model.checkpoint import WEIGHTS_NAME
-from videobert_cli.core.model.config import MODEL_TYPE, VideoBERTConfig, read_config
+from videobert_cli.core.model.config import VideoBERTConfig
 from videobert_cli.core.model.init import load_bert, new_model
 from videobert_cli.core.model.options import ModelOptions
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
@@ -22,12 +22,13 @@ from videobert_cli.core.sequences.labelled import LabelledWords
 from videobert_cli.core.sequences.loader import WorkerLoader
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.text.vocabulary import VOCABULARY_NAME
-from videobert_cli.core.training.labelled import LabelledSegments, LabelledStream, label_heads
+from videobert_cli.core.training.label_objective import label_objective
+from videobert_cli.core.training.labelled import label_heads
 from videobert_cli.core.training.loop import LoopEvents, TrainingLoop, TrainingResult
-from videobert_cli.core.training.model_directory import CODEBOOK_NAME
-from videobert_cli.core.training.objectives import LabelObjective, PretrainingJob
+from videobert_cli.core.training.model_directory import CODEBOOK_NAME, model_to_continue
+from videobert_cli.core.training.objectives import PretrainingJob
 from videobert_cli.core.training.options import PretrainOptions
-from videobert_cli.core.training.probe import Ask, Probe
+from videobert_cli.core.training.probe import Ask, probe_of
 from videobert_cli.core.words.codebook import Codebook
 from videobert_cli.errors import CodebookMismatchError, InputError, UsageError
 from videobert_cli.runtime import StopRequest, derive_seed
@@ -76,6 +77,7 @@ def pretrain_model(
     """
     vocabulary = joint_vocabulary(tokenizer)
     samples = PretrainingSamples(data.train, options=options.sequences, vocabulary=vocabulary, seed=seed)
+    events.on_message(samples.mix)
     held_out_samples = _held_out_samples(data.held_out, options=options, vocabulary=vocabulary, seed=seed)
     model = start_model(
         options.model,
@@ -94,8 +96,14 @@ def pretrain_model(
             held_out_epoch_size=held_out_samples.epoch_size if held_out_samples else 0,
             weights=options.losses,
             validate_num_batches=options.loop.validate_num_batches,
-            labels=_label_objective(model, data, options=options, vocabulary=vocabulary, seed=seed),
-            probe=_probe(data.ask, options=options),
+            labels=label_objective(
+                model.config.label_heads,
+                segments=data.segments,
+                options=options,
+                vocabulary=vocabulary,
+                seed=seed,
+            ),
+            probe=probe_of(data.ask, options=options.probe, loop=options.loop),
         )
         training = TrainingLoop(
             job,
@@ -127,44 +135,6 @@ def _batches(loader: BlockLoader, *, options: PretrainOptions) -> Batches:
     return Batches(
         loader, num_sequences=options.loop.batch_num_sequences, max_num_tokens=options.batch_num_tokens
     )
-
-
-def _label_objective(
-    model: VideoBERTForPreTraining,
-    data: PretrainData,
-    *,
-    options: PretrainOptions,
-    vocabulary: JointVocabulary,
-    seed: int,
-) -> LabelObjective | None:
-    heads = options.labels.heads
-    if not heads:
-        return None
-    train, held_out = (
-        LabelledSegments(
-            [segment for segment in data.segments if segment.split == split],
-            heads=model.config.label_heads,
-            vocabulary=vocabulary,
-            max_num_tokens=options.sequences.max_num_tokens,
-        )
-        for split in ("train", "validation")
-    )
-    stream = LabelledStream(
-        train,
-        num_segments=options.labels.num_segments,
-        max_subsampling=options.sequences.max_subsampling,
-        seed=seed,
-    )
-    return LabelObjective(
-        train=stream, held_out=held_out, weights={head.column: head.weight for head in heads}
-    )
-
-
-def _probe(ask: Ask | None, *, options: PretrainOptions) -> Probe | None:
-    every = options.probe.every_num_validations * options.loop.validate_every_steps
-    if ask is None or every == 0:
-        return None
-    return Probe(ask=ask, every_num_steps=every, num_steps=options.loop.num_steps)
 
 
 def _held_out_samples(
@@ -202,8 +172,9 @@ def start_model(
         ArtifactError: The directory of `init` cannot be read.
     """
     visual_KD = torch.from_numpy(codebook.visual_embeddings())
-    if options.init != "scratch" and _is_videobert(Path(options.init)):
-        model = _continued(Path(options.init), options=options, tokenizer=tokenizer, codebook=codebook)
+    earlier = None if options.init == "scratch" else model_to_continue(Path(options.init))
+    if earlier is not None:
+        model = _continued(earlier, options=options, tokenizer=tokenizer, codebook=codebook)
         _require_positions(model.config, max_num_tokens=max_num_tokens)
         return model
     bert = None if options.init == "scratch" else load_bert(options.init)
@@ -251,12 +222,6 @@ def _require_positions(config: VideoBERTConfig, *, max_num_tokens: int) -> None:
             at="pretrain.sequences.max_num_tokens",
             fix=f"--set pretrain.sequences.max_num_tokens={config.max_position_embeddings}",
         )
-
-
-def _is_videobert(directory: Path) -> bool:
-    return (directory / "config.json").is_file() and read_config(directory / "config.json").get(
-        "model_type"
-    ) == MODEL_TYPE
 
 
 def _continued(
