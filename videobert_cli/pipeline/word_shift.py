@@ -32,14 +32,14 @@ def report_word_shift(run: Run) -> dict[str, Any]:
     """Compare the run's words with those of the model that its pretraining goes on with; return flat numbers.
 
     They are written to `pretrain/word_shift.json` and told in lines. Nothing is done where no earlier pretraining is
-    continued.
+    continued, or one with another codebook, which is refused when the training starts.
     """
     init = run.recipe.pretrain.model.init
     directory = None if init == "scratch" else model_to_continue(Path(init))
-    if directory is None:
+    if directory is None or not _has_codebook_of(run, directory):
         return {}
     old = _usage_of_model(directory)
-    if old is None or len(old.counts_K) != run.words.num_words:
+    if old is None:
         run.reporter.line(f"pretrain: {directory} does not tell which words it was trained on: no word shift")
         return {}
     train = run.split_ids("train")
@@ -62,6 +62,12 @@ def report_word_shift(run: Run) -> dict[str, Any]:
 def _fit(run: Run, ids: list[str]) -> WordFit | None:
     store = features_of_run(run)
     return None if store is None else fit_of(run.codebook, store, words=run.words, ids=ids)
+
+
+def _has_codebook_of(run: Run, directory: Path) -> bool:
+    """Return whether the model has the run's codebook, or none at all: weights alone say nothing of their words."""
+    path = directory / CODEBOOK_NAME
+    return not path.is_dir() or Codebook.load(path).gives_the_words_of(run.codebook)
 
 
 def _usage_of_model(directory: Path) -> WordUsage | None:
