@@ -84,7 +84,7 @@ def test_another_vocabulary_is_refused_with_the_way_to_the_old_one(invoke, folde
         "extract.codebook=runs/tiny",
         *INIT,
     )
-    outcome = invoke("pretrain", "tiny.yaml", *flags, "--set", "pretrain.text.corpus_max_size=300")
+    outcome = invoke("pretrain", "tiny.yaml", *flags, "--set", "pretrain.text.corpus_min_count=5")
     assert outcome.exit_code == 3
     assert "--set pretrain.text.vocabulary=runs/tiny/pretrain/model" in outcome.error_lines[-1]
 
