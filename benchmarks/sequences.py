@@ -112,12 +112,12 @@ def training(samples: PretrainingSamples, *, num_workers: int, seconds: float) -
         sizes = []
 
         def step(number: int) -> int:
-            report = job.step(number)
-            torch.autograd.backward(report.loss)
+            batch = job.batch(number, first_sequence=0)
+            torch.autograd.backward(job.forward(batch, counts=job.counts(batch)).loss)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            sizes.append(report.num_sequences)
-            return report.num_sequences
+            sizes.append(batch.num_sequences)
+            return batch.num_sequences
 
         _, sequences = rate(step, seconds=seconds)
     lengths = [len(samples.sequence(number).input_ids) for number in range(512)]

@@ -6,6 +6,13 @@ An error knows its exit code (docs/commands.md lists them); the command line pri
 
 from typing import ClassVar
 
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "cublas_status_alloc_failed",
+)
+
 
 class VideoBERTError(Exception):
     """Base of every error that videobert raises on purpose.
@@ -107,3 +114,8 @@ class KeyboardStopError(InterruptedRunError):
     """The run was stopped by Ctrl-C and has saved its state; run again to go on."""
 
     exit_code = 130
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory has run out: Python's and NumPy's own error, torch's on a CPU, CUDA's and cuBLAS's."""
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)

@@ -1,5 +1,7 @@
 """Heads of labels in pretraining: whose labels count, batches by seed and step, losses by hand, exact resume."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -21,9 +23,11 @@ from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.sequences.batches import Batches, InlineLoader
 from videobert_cli.core.sequences.labelled import LabelledWords
 from videobert_cli.core.sequences.packing import NO_LABEL
+from videobert_cli.core.training.job import merged
 from videobert_cli.core.training.labelled import (
     LabelledSegments,
     LabelledStream,
+    PretrainingBatch,
     appended,
     label_heads,
     targets_of,
@@ -148,11 +152,12 @@ def test_the_pass_beside_the_stream_gives_what_a_pass_alone_gives():
     """Losses of the stream do not know the labelled segments, nor these the stream."""
     tested = job()
     tested.model.eval()
-    stream = tested._batches.batch(0, first_sequence=0)
-    labelled = tested._labels.train.batch(0)
+    batch = tested.batch(0, first_sequence=0)
     with torch.no_grad():
-        together = tested.model(*appended(stream, labelled))
-        alone, apart = tested.model(stream), tested.model(*appended(None, labelled))
+        together, alone, apart = (
+            tested.model(*appended(part))
+            for part in (batch, replace(batch, segments=None), replace(batch, stream=None))
+        )
     for name in ("text", "visual", "alignment"):
         found, expected = (getattr(output, f"{name}_loss").item() for output in (together, alone))
         assert found == pytest.approx(expected, rel=1e-5)
@@ -162,7 +167,7 @@ def test_the_pass_beside_the_stream_gives_what_a_pass_alone_gives():
         assert found.loss.item() == pytest.approx(expected.loss.item(), rel=1e-5)
         assert (found.num.item(), found.num_hits.item()) == (expected.num.item(), expected.num_hits.item())
     with pytest.raises(ValueError, match="needs sequences or labelled segments"):
-        appended(None, None)
+        appended(PretrainingBatch())
 
 
 def test_losses_and_measures_are_those_written_out_by_hand():
@@ -170,7 +175,7 @@ def test_losses_and_measures_are_those_written_out_by_hand():
     tested.model.eval()
     labelled = tested._labels.train.batch(1)
     with torch.no_grad():
-        verb, tools = tested.model(*appended(None, labelled)).label_scores
+        verb, tools = tested.model(*appended(PretrainingBatch(segments=labelled))).label_scores
         verb_logits, tool_logits = (x.double().numpy() for x in tested.model.label_logits(labelled.packed))
     targets = labelled.targets_BL.numpy()
     rows = np.flatnonzero(targets[:, 0] != NO_LABEL)
@@ -185,19 +190,46 @@ def test_losses_and_measures_are_those_written_out_by_hand():
     assert float(tools.num_hits / tools.num_asked) == pytest.approx(expected)
 
 
+def whole_report(tested, step):
+    batch = tested.batch(step, first_sequence=0)
+    return batch, tested.forward(batch, counts=tested.counts(batch))
+
+
 def test_the_loss_is_the_sum_with_the_heads_weights():
     tested = job()
     tested.model.eval()
     with torch.no_grad():
-        report = tested.step(2)
-    named = report.metrics
+        batch, report = whole_report(tested, 2)
+    named = {name: tally.mean for name, tally in report.metrics.items()}
     papers = sum(
         weight * named.get(f"{name}_loss", 0)
         for name, weight in (("text", 1), ("visual", 1), ("alignment", 0.5))
     )
     expected = papers + 0.5 * named["labels.verb.loss"] + 2.0 * named["labels.tools.loss"]
     assert report.loss.item() == pytest.approx(expected, rel=1e-5)
-    assert report.num_sequences == 4
+    assert batch.num_sequences == 4
+    assert batch.num_tokens == batch.stream.num_tokens + batch.segments.packed.num_tokens
+
+
+@pytest.mark.parametrize("num_parts", [2, 3, 4])
+def test_parts_of_a_batch_give_the_loss_gradients_and_measures_of_the_whole(num_parts):
+    tested = job()
+    tested.model.eval()
+    batch, report = whole_report(tested, 1)
+    wanted = torch.autograd.grad(report.loss, tested.model.cls.labels.parameters())
+    counts = tested.counts(batch)
+    parts = [tested.forward(part, counts=counts) for part in batch.split(num_parts)]
+    assert len(parts) == num_parts
+    total = sum(part.loss for part in parts)
+    assert total.item() == pytest.approx(report.loss.item(), rel=1e-5)
+    for found, expected in zip(
+        torch.autograd.grad(total, tested.model.cls.labels.parameters()), wanted, strict=True
+    ):
+        assert torch.allclose(found, expected, atol=1e-6)
+    together = merged(part.metrics for part in parts)
+    assert together.keys() == report.metrics.keys()
+    for name, tally in report.metrics.items():
+        assert together[name].mean == pytest.approx(tally.mean, rel=1e-5)
 
 
 def test_held_out_numbers_are_those_of_all_held_out_segments_whatever_the_batch():

@@ -131,7 +131,7 @@ def test_a_finished_run_does_nothing_more(tmp_path, unbroken):
 
 def test_another_seed_is_another_run(tmp_path, unbroken):
     loop = make_loop(job := pretraining_job(), tmp_path, final_weights=unbroken[0])
-    loop._seed = 8
+    loop._step._seed = 8
     loop.run()
     assert weights(job.model) != unbroken[1][0]
 
@@ -285,9 +285,9 @@ def test_without_held_out_videos_there_is_no_best(tmp_path):
 
 def test_validation_runs_in_evaluation_mode_and_training_goes_on_after_it(tmp_path):
     job, modes = pretraining_job(), []
-    validate, step = job.validate, job.step
-    job.validate = lambda: modes.append(("validate", job.model.training)) or validate()
-    job.step = lambda number, **more: modes.append(("step", job.model.training)) or step(number, **more)
+    validate, forward = job.validate, job.forward
+    job.validate = lambda **more: modes.append(("validate", job.model.training)) or validate(**more)
+    job.forward = lambda batch, **more: modes.append(("step", job.model.training)) or forward(batch, **more)
     make_loop(job, tmp_path).run()
     assert set(modes) == {("validate", False), ("step", True)}
 
@@ -309,11 +309,11 @@ def test_a_gradient_that_is_no_number_never_reaches_the_weights(tmp_path):
     """The loss is still fine in that step: without the check its checkpoint would hold nothing but NaN."""
 
     class InfiniteGradient(ScriptedJob):
-        def step(self, step, *, first_sequence):
-            report = super().step(step, first_sequence=first_sequence)
+        def forward(self, batch, *, counts):
+            report = super().forward(batch, counts=counts)
             return (
                 report
-                if step != 7
+                if batch.step != 7
                 else type(report)(loss=torch.sqrt(self.model.weight.sum() * 0), metrics={})
             )
 

@@ -10,6 +10,7 @@ from training_samples import (
     NUM_WORDS,
     VOCABULARY,
     Interrupting,
+    forward,
     make_loop,
     pretraining_job,
     sequences,
@@ -45,17 +46,17 @@ def test_the_loss_is_the_weighted_sum_of_the_three():
     together = pretraining_job(weights=LossWeights(text=2, video=0.5, alignment=3))
     for job in (*jobs.values(), together):
         job.model.eval()
-    parts = {name: job.step(3).loss.item() for name, job in jobs.items()}
+    parts = {name: forward(job, 3).loss.item() for name, job in jobs.items()}
     expected = 2 * parts["text"] + 0.5 * parts["video"] + 3 * parts["alignment"]
-    assert together.step(3).loss.item() == pytest.approx(expected, rel=1e-6)
+    assert forward(together, 3).loss.item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_step_is_a_function_of_its_number():
     one, other = pretraining_job(), pretraining_job()
     for job in (one, other):
         job.model.eval()
-    losses = [one.step(step).loss.item() for step in range(4)]
-    assert [other.step(step).loss.item() for step in (3, 1, 0, 2)] == [losses[n] for n in (3, 1, 0, 2)]
+    losses = [forward(one, step).loss.item() for step in range(4)]
+    assert [forward(other, step).loss.item() for step in (3, 1, 0, 2)] == [losses[n] for n in (3, 1, 0, 2)]
     assert len(set(losses)) == 4
 
 
@@ -63,7 +64,7 @@ def test_metrics_name_only_what_the_batch_asked_for():
     job = pretraining_job(
         samples=sequences(2, seed=1, text_only_share=1, video_only_share=0, video_text_share=0)
     )
-    metrics = job.step(0).metrics
+    metrics = forward(job, 0).metrics
     assert set(metrics) == {"text_loss", "text_accuracy"}
 
 
@@ -72,7 +73,7 @@ def test_a_batch_with_nothing_to_predict_still_has_a_gradient(tmp_path):
     rare = sequences(1, seed=1, mask_fraction=0.001, video_text_share=0)
     job = pretraining_job(samples=rare, held_out=None, batch_num_sequences=1)
     job.model.eval()
-    report = job.step(0)
+    report = forward(job, 0)
     assert report.loss.item() == 0
     assert report.metrics == {}
     result = make_loop(job, tmp_path, num_steps=2).run()
@@ -116,7 +117,7 @@ def test_alignment_is_told_for_each_kind_of_pair():
 
 
 def test_the_training_log_tells_the_kinds_apart():
-    kinds = {name for step in range(12) for name in pretraining_job().step(step).metrics}
+    kinds = {name for step in range(12) for name in forward(pretraining_job(), step).metrics}
     assert {f"alignment_accuracy_{pairing}" for pairing in PAIRINGS} <= kinds
 
 
@@ -147,7 +148,7 @@ def test_a_budget_is_counted_in_tokens():
     job = pretraining_job(max_num_tokens=90)
     first = 0
     for step in range(6):
-        taken = job.step(step, first_sequence=first).num_sequences
+        taken = job.batch(step, first_sequence=first).num_sequences
         first += taken
         assert taken >= 3
     assert first > 6 * 4
@@ -201,7 +202,7 @@ def test_held_out_scores_do_not_depend_on_the_batch():
 
 def test_a_segment_longer_than_the_model_is_cut():
     job = classification_job(length=500, batch_num_sequences=2)
-    assert np.isfinite(float(job.step(0).loss.detach()))
+    assert np.isfinite(float(forward(job, 0).loss.detach()))
     with torch.no_grad():
         assert np.isfinite(job.validate()["loss"])
 
@@ -209,7 +210,7 @@ def test_a_segment_longer_than_the_model_is_cut():
 def test_subsampled_segments_keep_two_words():
     job = classification_job(length=3, max_subsampling=5)
     for step in range(30):
-        assert np.isfinite(float(job.step(step).loss.detach()))
+        assert np.isfinite(float(forward(job, step).loss.detach()))
 
 
 def test_a_classifier_learns_what_is_to_be_learned(tmp_path):

@@ -1,5 +1,7 @@
 """Tiny jobs for the training tests: the real model on a small corpus, and one parameter with a scripted measure."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import xxhash
@@ -12,9 +14,11 @@ from videobert_cli.core.sequences.dataset import Document, PretrainingSamples
 from videobert_cli.core.sequences.joint import JointVocabulary
 from videobert_cli.core.sequences.options import SequenceOptions
 from videobert_cli.core.sequences.segments import ClipSpan
-from videobert_cli.core.training.loop import LoopEvents, StepReport, TrainingLoop
+from videobert_cli.core.training.job import PartReport
+from videobert_cli.core.training.loop import TrainingLoop
 from videobert_cli.core.training.objectives import PretrainingJob
 from videobert_cli.core.training.options import LoopOptions, LossWeights, OptimizerOptions
+from videobert_cli.core.training.records import LoopEvents
 from videobert_cli.runtime import StopRequest
 
 NUM_TEXT, NUM_WORDS = 30, 16
@@ -98,6 +102,24 @@ def pretraining_job(**changes):
     )
 
 
+def forward(job, step, *, first_sequence=0):
+    """The forward pass of the whole batch of a step."""
+    batch = job.batch(step, first_sequence=first_sequence)
+    return job.forward(batch, counts=job.counts(batch))
+
+
+@dataclass(frozen=True)
+class ScriptedBatch:
+    """A batch that is nothing but the number of its step."""
+
+    step: int
+    num_sequences: int = 1
+    num_tokens: int = 1
+
+    def split(self, num_parts):
+        return [self]
+
+
 class ScriptedJob:
     """One parameter that moves by the rate each step; held-out losses as told, in order."""
 
@@ -108,11 +130,17 @@ class ScriptedJob:
         self.losses = losses or {}
         self.weights_at_validation = []
 
-    def step(self, step, *, first_sequence):
-        factor = self.losses.get(step, 1.0)
-        return StepReport(loss=self.model.weight.sum() * factor, metrics={})
+    def batch(self, step, *, first_sequence):
+        return ScriptedBatch(step)
 
-    def validate(self):
+    def counts(self, batch):
+        return {}
+
+    def forward(self, batch, *, counts):
+        factor = self.losses.get(batch.step, 1.0)
+        return PartReport(loss=self.model.weight.sum() * factor, metrics={})
+
+    def validate(self, *, num_parts):
         if not self.held_out_losses:
             return {}
         self.weights_at_validation.append(self.model.weight.item())
@@ -134,18 +162,24 @@ class Interrupting:
     def model(self):
         return self._job.model
 
-    def step(self, step, *, first_sequence):
+    def batch(self, step, *, first_sequence):
         if step == self._kill_at:
             raise KilledError
         if step == self._stop_at:
             self._stop.request(15)
-        return self._job.step(step, first_sequence=first_sequence)
+        return self._job.batch(step, first_sequence=first_sequence)
 
-    def validate(self):
+    def counts(self, batch):
+        return self._job.counts(batch)
+
+    def forward(self, batch, *, counts):
+        return self._job.forward(batch, counts=counts)
+
+    def validate(self, *, num_parts):
         if self._num_validations == self._kill_in_validation:
             raise KilledError
         self._num_validations += 1
-        return self._job.validate()
+        return self._job.validate(num_parts=num_parts)
 
 
 def make_loop(job, directory, *, stop=None, messages=None, progress=None, optimizer=OPTIMIZER, **options):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from typer.exceptions import TyperException
 
-from videobert_cli.errors import ArtifactError, CodebookMismatchError, VideoBERTError
+from videobert_cli.errors import ArtifactError, CodebookMismatchError, VideoBERTError, is_out_of_memory
 
 CODE_BUG, CODE_USAGE, CODE_INPUT, CODE_RESOURCE, CODE_CTRL_C = 1, 2, 3, 5, 130
 _DISK_IS_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
@@ -27,7 +27,6 @@ _PATH_IS_UNUSABLE = {
     errno.ELOOP,
     errno.ENAMETOOLONG,
 }
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
 _MEANT = re.compile(
     r"^(?P<what>.*?)[.]? (?:Did you mean (?P<one>.*)[?]|[(]Possible options: (?P<more>.*)[)])$"
 )
@@ -67,7 +66,7 @@ def describe(error: BaseException, *, command: str, commands: Sequence[str]) -> 
         )
     if isinstance(error, TyperException):
         return _usage(error, command=command, commands=commands)
-    if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY):
+    if is_out_of_memory(error):
         return Failure(
             exit_code=CODE_RESOURCE,
             what="memory ran out",

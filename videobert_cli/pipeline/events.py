@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from videobert_cli.core.training.loop import LoopEvents, LoopProgress
+from videobert_cli.core.training.records import LoopEvents, LoopProgress
 from videobert_cli.pipeline.run import Run
 
 _SHOWN = ("loss", "text_accuracy", "visual_accuracy", "alignment_accuracy", "accuracy")

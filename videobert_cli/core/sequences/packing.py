@@ -5,6 +5,7 @@ Shapes: S tokens of one sequence or of a whole batch, B sequences, P tokens that
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -44,6 +45,38 @@ class PackedBatch:
     def num_tokens(self) -> int:
         """Number of tokens in the batch; there is no padding, so all of them are real."""
         return self.input_ids_S.shape[0]
+
+    def split(self, num_parts: int) -> list[Self]:
+        """Return the batch's sequences, in order, as parts of about equal numbers of tokens; at most one a sequence."""
+        num_parts = min(num_parts, self.num_sequences)
+        if num_parts <= 1:
+            return [self]
+        ends_B = self.cu_seqlens[1:].numpy()
+        wanted = ends_B[-1] * np.arange(1, num_parts) / num_parts
+        # Each part has a sequence: bounds that fall together move apart, and those at the end make room.
+        bounds = np.searchsorted(ends_B, wanted, side="right")
+        edges = [0]
+        for number in range(1, num_parts):
+            latest = self.num_sequences - (num_parts - number)
+            edges.append(min(max(int(bounds[number - 1]), edges[-1] + 1), latest))
+        return [self._cut(first, stop) for first, stop in pairwise([*edges, self.num_sequences])]
+
+    def _cut(self, first: int, stop: int) -> Self:
+        """Return the sequences from `first` to before `stop`, as views."""
+        starts = self.cu_seqlens[first : stop + 1]
+        begin, end = int(starts[0]), int(starts[-1])
+        lower, upper = torch.searchsorted(self.masked_positions_P, torch.tensor([begin, end])).tolist()
+        return type(self)(
+            input_ids_S=self.input_ids_S[begin:end],
+            token_type_ids_S=self.token_type_ids_S[begin:end],
+            position_ids_S=self.position_ids_S[begin:end],
+            labels_S=self.labels_S[begin:end],
+            masked_positions_P=self.masked_positions_P[lower:upper] - begin,
+            cu_seqlens=starts - begin,
+            max_seqlen=int(starts.diff().max()),
+            alignment_B=self.alignment_B[first:stop],
+            pairings_B=self.pairings_B[first:stop],
+        )
 
     def to(self, device: torch.device | str) -> Self:
         """Return the batch on `device`; copies from pinned memory overlap with work."""

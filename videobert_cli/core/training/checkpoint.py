@@ -33,11 +33,13 @@ class TrainingState:
 
     `sums` and `num_summed`, by metric, are the running means since the last logged line; a metric that a step does not
     have (no masked word in its batch) does not count in that step. `num_sequences` are those of all steps together:
-    where batches have a budget of tokens, the next one begins there.
+    where batches have a budget of tokens, the next one begins there. `num_micro_batches` is what memory was found
+    to need.
     """
 
     step: int = 0
     num_sequences: int = 0
+    num_micro_batches: int = 1
     best_loss: float | None = None
     best_step: int | None = None
     num_validations_without_gain: int = 0

@@ -6,6 +6,8 @@ Shapes: T words of one segment, N segments, B segments of one batch, L numbers o
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import zip_longest
+from typing import Self
 
 import numpy as np
 import torch
@@ -21,11 +23,52 @@ from videobert_cli.runtime import derive_seed
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledBatch:
+class SegmentBatch:
     """Segments end to end, and their targets (B, L), -100 where a segment has no label of a head."""
 
     packed: PackedBatch
     targets_BL: torch.Tensor
+
+    def num_labels(self, heads: Sequence[LabelHead]) -> list[int]:
+        """Return how many segments have a label of each head."""
+        columns = torch.split(self.targets_BL, [head.num_targets for head in heads], dim=1)
+        return [int((own_BL[:, 0] != NO_LABEL).sum()) for own_BL in columns]
+
+    def split(self, num_parts: int) -> list[Self]:
+        """Return the segments in parts of about equal numbers of tokens."""
+        parts = self.packed.split(num_parts)
+        targets = torch.split(self.targets_BL, [part.num_sequences for part in parts])
+        return [
+            type(self)(packed=part, targets_BL=own_BL) for part, own_BL in zip(parts, targets, strict=True)
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainingBatch:
+    """Sequences of the stream and labelled segments, which go through the encoder in one pass; either may be missing.
+
+    `num_sequences` counts the stream's alone: it says where the next step goes on.
+    """
+
+    stream: PackedBatch | None = None
+    segments: SegmentBatch | None = None
+
+    @property
+    def num_sequences(self) -> int:
+        """Number of the stream's sequences."""
+        return 0 if self.stream is None else self.stream.num_sequences
+
+    @property
+    def num_tokens(self) -> int:
+        """Number of tokens of all, labelled segments too."""
+        packed = (self.stream, None if self.segments is None else self.segments.packed)
+        return sum(batch.num_tokens for batch in packed if batch is not None)
+
+    def split(self, num_parts: int) -> list[Self]:
+        """Return stream and segments in parts of about equal numbers of tokens each; at most one a sequence."""
+        streams = [] if self.stream is None else self.stream.split(num_parts)
+        segments = [] if self.segments is None else self.segments.split(num_parts)
+        return [type(self)(stream=part, segments=own) for part, own in zip_longest(streams, segments)]
 
 
 def label_heads(
@@ -78,11 +121,11 @@ class LabelledSegments:
         """Return how many segments there are."""
         return len(self._words)
 
-    def batch(self, numbers: Sequence[int], *, words: Sequence[np.ndarray] | None = None) -> LabelledBatch:
+    def batch(self, numbers: Sequence[int], *, words: Sequence[np.ndarray] | None = None) -> SegmentBatch:
         """Return segments by their numbers, with their own words or those given, which are joint ids."""
         shown = [self._words[number] for number in numbers] if words is None else words
         cut = [truncate(words_T[:0], words_T, max_num_tokens=self._max_num_tokens)[1] for words_T in shown]
-        return LabelledBatch(
+        return SegmentBatch(
             packed=pack([join(None, unmasked(words_T), vocabulary=self._vocabulary) for words_T in cut]),
             targets_BL=torch.from_numpy(np.stack([self._targets[number] for number in numbers])),
         )
@@ -110,7 +153,7 @@ class LabelledStream:
         self._seed = seed
         self._order = lru_cache(maxsize=2)(self._draw_epoch)
 
-    def batch(self, step: int) -> LabelledBatch:
+    def batch(self, step: int) -> SegmentBatch:
         """Return the segments of `step`, which depend on the seed and the step alone."""
         first = step * self._num_segments
         places = [divmod(first + offset, len(self._segments)) for offset in range(self._num_segments)]
@@ -142,15 +185,14 @@ def targets_of(labels: Mapping[str, str], heads: Sequence[LabelHead]) -> np.ndar
     return np.concatenate(parts).astype(np.int64)
 
 
-def appended(
-    stream: PackedBatch | None, labelled: LabelledBatch | None
-) -> tuple[PackedBatch, LabelledPart | None]:
-    """Return one batch of both, the labelled segments last, so that they go through the encoder in the same pass.
+def appended(batch: PretrainingBatch) -> tuple[PackedBatch, LabelledPart | None]:
+    """Return the sequences and, after them, the labelled segments as one packed batch, and where the latter are.
 
     Raises:
         ValueError: There is neither.
     """
-    if labelled is None:
+    stream, segments = batch.stream, batch.segments
+    if segments is None:
         if stream is None:
             raise ValueError("a batch needs sequences or labelled segments")
         return stream, None
@@ -158,10 +200,10 @@ def appended(
     part = LabelledPart(
         first_sequence=num_sequences,
         first_token=num_tokens,
-        max_seqlen=labelled.packed.max_seqlen,
-        targets_BL=labelled.targets_BL,
+        max_seqlen=segments.packed.max_seqlen,
+        targets_BL=segments.targets_BL,
     )
-    return _end_to_end(stream, labelled.packed) if stream else labelled.packed, part
+    return _end_to_end(stream, segments.packed) if stream else segments.packed, part
 
 
 def _end_to_end(first: PackedBatch, second: PackedBatch) -> PackedBatch:

@@ -4,76 +4,29 @@ A step's batch and dropout are functions of (seed, step), so a run killed anywhe
 checkpoint takes the same steps and ends at the same weights, byte for byte on a CPU.
 """
 
-import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Generic
 
 import torch
-from torch import Tensor, nn
 
-from videobert_cli.artifacts import append_line
 from videobert_cli.core.training.checkpoint import (
     TrainingState,
     checkpoint_path,
     checkpoint_problem,
-    cut_metrics,
     latest_checkpoint,
     load_checkpoint,
     load_weights,
     prune_checkpoints,
     save_checkpoint,
 )
-from videobert_cli.core.training.optimizer import build_optimizer, learning_rate, set_learning_rate
+from videobert_cli.core.training.job import BatchT, TrainingJob
+from videobert_cli.core.training.optimizer import build_optimizer
 from videobert_cli.core.training.options import LoopOptions, OptimizerOptions
-from videobert_cli.errors import NonFiniteLossError
-from videobert_cli.runtime import StopRequest, derive_seed, has_fast_bfloat16
-
-METRICS_NAME = "metrics.jsonl"
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepReport:
-    """The loss of one step (a scalar tensor with its graph), numbers to log with it, and how many sequences it took."""
-
-    loss: Tensor
-    metrics: Mapping[str, float]
-    num_sequences: int = 0
-
-
-class TrainingJob(Protocol):
-    """What the loop trains: a model, batches that depend on the step and what is before it, and a held-out measure."""
-
-    @property
-    def model(self) -> nn.Module:
-        """The model that is trained."""
-
-    def step(self, step: int, *, first_sequence: int) -> StepReport:
-        """Run the forward pass of optimizer step `step` (from 0); the steps before took `first_sequence` sequences."""
-
-    def validate(self) -> Mapping[str, float]:
-        """Return held-out metrics, among them `loss`, lower being better; empty where there is nothing held out."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoopProgress:
-    """One line of news: steps done of all, the newest metrics, and steps a second of this process."""
-
-    step: int
-    num_steps: int
-    metrics: Mapping[str, float]
-    steps_per_second: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoopEvents:
-    """Whom the loop tells: progress, and sentences worth a line (a resume, a damaged checkpoint, an early stop)."""
-
-    on_progress: Callable[[LoopProgress], None]
-    on_message: Callable[[str], None]
+from videobert_cli.core.training.records import LoopEvents, LoopProgress, MetricsLog
+from videobert_cli.core.training.step import Section, TrainingStep
+from videobert_cli.runtime import StopRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,14 +39,14 @@ class TrainingResult:
     weights_step: int
 
 
-class TrainingLoop:
+class TrainingLoop(Generic[BatchT]):
     """Trains a job in a directory, from wherever the directory's newest checkpoint left it."""
 
     def __init__(
         self,
-        job: TrainingJob,
+        job: TrainingJob[BatchT],
         *,
-        section: Literal["pretrain", "finetune"],
+        section: Section,
         loop: LoopOptions,
         optimizer: OptimizerOptions,
         directory: Path,
@@ -104,16 +57,24 @@ class TrainingLoop:
     ) -> None:
         """Args: `section` is the recipe's that `loop` and `optimizer` come from; errors name its keys."""
         self._job = job
-        self._section = section
         self._options = loop
-        self._optimizer_options = optimizer
         self._directory = directory
-        self._seed = seed
-        self._device = device
         self._stop = stop
         self._events = events
         self._optimizer = build_optimizer(job.model, options=optimizer)
+        self._log = MetricsLog(directory)
         self._state = TrainingState()
+        self._step = TrainingStep(
+            job,
+            section=section,
+            loop=loop,
+            optimizer=self._optimizer,
+            optimizer_options=optimizer,
+            directory=directory,
+            seed=seed,
+            device=device,
+            on_message=events.on_message,
+        )
 
     def run(self) -> TrainingResult:
         """Train to the end and leave the chosen weights in the model.
@@ -121,6 +82,7 @@ class TrainingLoop:
         Raises:
             InterruptedRunError: A stop was asked for; the state is saved and the same call goes on from it.
             NonFiniteLossError: The loss is not a number; the last checkpoint stays.
+            ResourceError: Not even one sequence at a time fits into memory; the last checkpoint stays.
         """
         self._resume()
         started, first_step = time.monotonic(), self._state.step
@@ -132,7 +94,7 @@ class TrainingLoop:
                 self._state.step % self._options.log_every_steps == 0
                 or self._state.step == self._options.num_steps
             ):
-                self._log((self._state.step - first_step) / max(1e-9, time.monotonic() - started))
+                self._report((self._state.step - first_step) / max(1e-9, time.monotonic() - started))
             self._validate_if_due()
             self._save_if_due()
             if self._stop.requested:
@@ -142,51 +104,43 @@ class TrainingLoop:
                 )
         return self._finish()
 
-    # --- one step ------------------------------------------------------------------------------------------------
-
     def _take_step(self) -> None:
-        step = self._state.step
-        torch.manual_seed(derive_seed(self._seed, "dropout", step))
-        rate = learning_rate(step, num_steps=self._options.num_steps, options=self._optimizer_options)
-        set_learning_rate(self._optimizer, rate)
-        with self._autocast():
-            report = self._job.step(step, first_sequence=self._state.num_sequences)
-        loss = float(report.loss.detach())
-        self._require_finite("loss", loss, step=step + 1)
-        torch.autograd.backward(report.loss)
-        parameters = [parameter for parameter in self._job.model.parameters() if parameter.requires_grad]
-        norm = nn.utils.clip_grad_norm_(parameters, self._optimizer_options.max_gradient_norm)
-        # Before the weights take it: a checkpoint of this step would hold nothing else to go on from.
-        self._require_finite("gradient", float(norm), step=step + 1)
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+        result = self._step.take(self._state)
         self._state.step += 1
-        self._state.num_sequences += report.num_sequences
-        self._add_metrics({"loss": loss, **report.metrics})
+        self._state.num_sequences += result.num_sequences
+        # A small batch may be cut into fewer, which tells nothing of the next.
+        self._state.num_micro_batches = max(self._state.num_micro_batches, result.num_micro_batches)
+        self._log.add(self._state, result.metrics)
 
-    def _require_finite(self, name: str, value: float, *, step: int) -> None:
-        if not math.isfinite(value):
-            raise NonFiniteLossError(
-                f"the {name} of step {step:,} is {value}; the last good checkpoint is kept",
-                at=str(self._directory),
-                fix=f"lower the learning rate (--set {self._section}.optimizer.learning_rate=...) "
-                "in a new run directory",
+    def _report(self, steps_per_second: float) -> None:
+        means = self._log.write_means(self._state, learning_rate=self._optimizer.param_groups[0]["lr"])
+        self._events.on_progress(
+            LoopProgress(
+                step=self._state.step,
+                num_steps=self._options.num_steps,
+                metrics=means,
+                steps_per_second=steps_per_second,
             )
+        )
+
+    # --- validation ----------------------------------------------------------------------------------------------
 
     def _validate_if_due(self) -> None:
         """Validate when due; note the best and whether patience has run out."""
         is_last = self._state.step == self._options.num_steps
         if self._state.step % self._options.validate_every_steps and not is_last:
             return
-        with torch.no_grad(), self._autocast():
+        with torch.no_grad(), self._step.autocast():
             self._job.model.eval()
-            metrics = dict(self._job.validate())
+            metrics = dict(self._job.validate(num_parts=self._state.num_micro_batches))
             self._job.model.train()
         if not metrics:
             return
-        self._require_finite("held-out loss", metrics["loss"], step=self._state.step)
-        append_line(self._metrics_path, {"step": self._state.step, "validation": _rounded(metrics)})
-        loss = metrics["loss"]
+        self._step.require_finite("held-out loss", metrics["loss"], step=self._state.step)
+        self._log.write_validation(self._state, metrics)
+        self._note_best(metrics["loss"])
+
+    def _note_best(self, loss: float) -> None:
         if self._state.best_loss is None or loss < self._state.best_loss:
             self._state.best_loss, self._state.best_step = loss, self._state.step
             self._state.num_validations_without_gain = 0
@@ -201,38 +155,7 @@ class TrainingLoop:
                 f"stopped early at step {self._state.step:,}: {patience} validations without a better loss"
             )
 
-    # --- log, save, resume ---------------------------------------------------------------------------------------
-
-    @property
-    def _metrics_path(self) -> Path:
-        return self._directory / METRICS_NAME
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        wanted = self._options.precision
-        if wanted == "auto":
-            wanted = "bfloat16" if has_fast_bfloat16(self._device) else "float32"
-        if wanted == "float32":
-            return nullcontext()
-        return torch.autocast(self._device.type, dtype=getattr(torch, wanted))
-
-    def _add_metrics(self, metrics: Mapping[str, float]) -> None:
-        for name, value in metrics.items():
-            self._state.sums[name] = self._state.sums.get(name, 0.0) + value
-            self._state.num_summed[name] = self._state.num_summed.get(name, 0) + 1
-
-    def _log(self, steps_per_second: float) -> None:
-        means = {name: total / self._state.num_summed[name] for name, total in self._state.sums.items()}
-        self._state.sums, self._state.num_summed = {}, {}
-        rate = self._optimizer.param_groups[0]["lr"]
-        append_line(self._metrics_path, {"step": self._state.step, "learning_rate": rate, **_rounded(means)})
-        self._events.on_progress(
-            LoopProgress(
-                step=self._state.step,
-                num_steps=self._options.num_steps,
-                metrics=means,
-                steps_per_second=steps_per_second,
-            )
-        )
+    # --- save, resume, finish ------------------------------------------------------------------------------------
 
     def _save_if_due(self) -> None:
         is_last = self._state.step == self._options.num_steps or self._state.is_finished
@@ -259,7 +182,7 @@ class TrainingLoop:
         if path is not None:
             self._state = load_checkpoint(path, model=self._job.model, optimizer=self._optimizer)
             self._events.on_message(f"going on at step {self._state.step:,} of {self._options.num_steps:,}")
-        cut_metrics(self._metrics_path, last_step=self._state.step)
+        self._log.cut(last_step=self._state.step)
 
     def _finish(self) -> TrainingResult:
         weights_step = self._state.step
@@ -284,8 +207,3 @@ class TrainingLoop:
             return self._state.step
         load_weights(path, model=self._job.model)
         return int(self._state.best_step or 0)
-
-
-def _rounded(metrics: Mapping[str, float]) -> dict[str, float]:
-    # In the order of their names: the sums of a resumed run come from JSON, whose keys are sorted.
-    return {name: float(f"{metrics[name]:.6g}") for name in sorted(metrics)}

@@ -4,21 +4,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
-from videobert_cli.core.model.losses import Score
+from videobert_cli.core.model.losses import Score, split_labels
 from videobert_cli.core.model.pretraining import PretrainingOutput, VideoBERTForPreTraining
 from videobert_cli.core.sequences.batches import Batches
 from videobert_cli.core.sequences.joint import JointVocabulary, join, subsample, truncate, unmasked
-from videobert_cli.core.sequences.packing import PackedBatch, TokenSequence, pack
+from videobert_cli.core.sequences.packing import NO_LABEL, PackedBatch, TokenSequence, pack
 from videobert_cli.core.sequences.token_sequence import PAIRINGS
+from videobert_cli.core.training.job import PartReport, Tally, share
 from videobert_cli.core.training.label_objective import LabelObjective
-from videobert_cli.core.training.labelled import LabelledBatch, appended
-from videobert_cli.core.training.loop import StepReport
+from videobert_cli.core.training.labelled import PretrainingBatch, SegmentBatch, appended
 from videobert_cli.core.training.options import LossWeights
 from videobert_cli.core.training.probe import Probe
 from videobert_cli.runtime import derive_seed
@@ -26,14 +27,6 @@ from videobert_cli.runtime import derive_seed
 # Shapes: B sequences, T words of one segment.
 
 LOSSES = ("text", "visual", "alignment")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Tally:
-    """A mean, and of how many."""
-
-    mean: float
-    count: float
 
 
 class PretrainingJob:
@@ -68,18 +61,35 @@ class PretrainingJob:
         self._num_steps_done = 0
         self._device = next(model.parameters()).device
 
-    def step(self, step: int, *, first_sequence: int = 0) -> StepReport:
-        """Run the forward pass of the batch of `step`, labelled segments in the same pass."""
+    def batch(self, step: int, *, first_sequence: int) -> PretrainingBatch:
+        """Return the sequences of `step`, and labelled segments beside them where labels are learned."""
         self._num_steps_done = step + 1
-        batch = self._batches.batch(step, first_sequence=first_sequence)
-        output, tallies = self._forward(batch, self._labels.train.batch(step) if self._labels else None)
-        return StepReport(
-            loss=self._total(output),
-            metrics={name: tally.mean for name, tally in tallies.items()},
-            num_sequences=batch.num_sequences,
+        return PretrainingBatch(
+            stream=self._batches.batch(step, first_sequence=first_sequence),
+            segments=self._labels.train.batch(step) if self._labels else None,
         )
 
-    def validate(self) -> Mapping[str, float]:
+    def counts(self, batch: PretrainingBatch) -> Mapping[str, float]:
+        """Return how many masked text tokens, masked visual words and pairs there are, and labels of each head."""
+        heads = self.model.config.label_heads
+        counts = dict.fromkeys(LOSSES, 0)
+        if batch.stream is not None:
+            labels_P = batch.stream.labels_S[batch.stream.masked_positions_P]
+            is_visual_P, _ = split_labels(labels_P, num_text=self.model.config.vocab_size)
+            num_visual = int(is_visual_P.sum())
+            counts |= {"text": len(labels_P) - num_visual, "visual": num_visual}
+            counts["alignment"] = int((batch.stream.alignment_B != NO_LABEL).sum())
+        found = batch.segments.num_labels(heads) if batch.segments is not None else [0] * len(heads)
+        return counts | {_label(head.name): num for head, num in zip(heads, found, strict=True)}
+
+    def forward(self, batch: PretrainingBatch, *, counts: Mapping[str, float]) -> PartReport:
+        """Run the forward pass of a part of the batch that has `counts`, labelled segments in the same pass."""
+        output, tallies = self._forward(batch)
+        own = self.counts(batch)
+        shares = {name: share(own, counts, name) for name in own}
+        return PartReport(loss=self._total(output, shares=shares), metrics=tallies)
+
+    def validate(self, *, num_parts: int = 1) -> Mapping[str, float]:
         """Return the mean losses and accuracies over the first epoch of the held-out videos, weighted by count.
 
         Whole batches alone, so that no sample counts twice, unless the epoch has not even one. Beside them those of the
@@ -87,19 +97,19 @@ class PretrainingJob:
         """
         if self._held_out is None:
             return {}
-        counted: list[dict[str, _Tally]] = []
+        batches: list[PretrainingBatch] = []
         num_sequences = size = 0
         for number in range(self._validate_num_batches):
-            batch = self._held_out.batch(number, first_sequence=num_sequences)
-            num_sequences += batch.num_sequences
-            size = size or batch.num_sequences
+            stream = self._held_out.batch(number, first_sequence=num_sequences)
+            num_sequences += stream.num_sequences
+            size = size or stream.num_sequences
             if number and num_sequences > self._held_out_epoch_size:
                 break
-            counted.append(self._forward(batch, None)[1])
-        counted += [self._forward(None, labelled)[1] for labelled in self._held_out_labelled(size)]
-        metrics = _means(counted)
-        names = [name for name in self._loss_weights if name in metrics]
-        metrics["loss"] = sum(self._loss_weights[name] * metrics[name] for name in names)
+            batches.append(PretrainingBatch(stream=stream))
+        batches += [PretrainingBatch(segments=segments) for segments in self._held_out_segments(size)]
+        metrics = _means(self._forward(part)[1] for batch in batches for part in batch.split(num_parts))
+        weights = {name: weight for name, weight in self._loss_weights.items() if name in metrics}
+        metrics["loss"] = sum(weight * metrics[name] for name, weight in weights.items())
         return {**self._answers(), **metrics}
 
     @property
@@ -108,27 +118,25 @@ class PretrainingJob:
         heads = self._labels.weights if self._labels else {}
         return {
             **{f"{name}_loss": weight for name, weight in self._weights.items()},
-            **{f"labels.{name}.loss": weight for name, weight in heads.items()},
+            **{f"{_label(name)}.loss": weight for name, weight in heads.items()},
         }
 
-    def _forward(
-        self, stream: PackedBatch | None, labelled: LabelledBatch | None
-    ) -> tuple[PretrainingOutput, dict[str, _Tally]]:
-        batch, part = appended(stream, labelled)
+    def _forward(self, batch: PretrainingBatch) -> tuple[PretrainingOutput, dict[str, Tally]]:
+        packed, part = appended(batch)
         if part is not None:
             part = replace(part, targets_BL=part.targets_BL.to(self._device))
-        output = self.model(batch.to(self._device), part)
+        output = self.model(packed.to(self._device), part)
         heads = [head.name for head in self.model.config.label_heads]
-        return output, _tallies(output, batch) | _label_tallies(output, heads)
+        return output, _tallies(output, packed) | _label_tallies(output, heads)
 
-    def _total(self, output: PretrainingOutput) -> Tensor:
-        terms = [self._weights[name] * getattr(output, f"{name}_loss") for name in LOSSES]
-        if self._labels is not None:
-            scores = zip(self._labels.weights.values(), output.label_scores, strict=True)
-            terms += [weight * score.loss for weight, score in scores]
+    def _total(self, output: PretrainingOutput, *, shares: Mapping[str, float]) -> Tensor:
+        terms = [self._weights[name] * shares[name] * getattr(output, f"{name}_loss") for name in LOSSES]
+        if self._labels is not None and output.label_scores:
+            scores = zip(self._labels.weights.items(), output.label_scores, strict=True)
+            terms += [weight * shares[_label(name)] * score.loss for (name, weight), score in scores]
         return torch.stack(terms).sum()
 
-    def _held_out_labelled(self, size: int) -> Iterator[LabelledBatch]:
+    def _held_out_segments(self, size: int) -> Iterator[SegmentBatch]:
         """Yield held-out labelled segments, `size` a batch, no more batches than a validation may have."""
         if self._labels is None:
             return
@@ -141,6 +149,34 @@ class PretrainingJob:
         if self._probe is None or not self._probe.is_due(self._num_steps_done):
             return {}
         return self._probe.ask(self.model)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledBatch:
+    """Sequences of segments, and the number of each one's class."""
+
+    packed: PackedBatch
+    classes_B: np.ndarray
+
+    @property
+    def num_sequences(self) -> int:
+        """Number of segments."""
+        return self.packed.num_sequences
+
+    @property
+    def num_tokens(self) -> int:
+        """Number of tokens of all segments."""
+        return self.packed.num_tokens
+
+    def split(self, num_parts: int) -> list[Self]:
+        """Return the batch in parts of about equal numbers of tokens."""
+        parts = self.packed.split(num_parts)
+        ends = np.cumsum([part.num_sequences for part in parts])[:-1]
+        classes = np.split(self.classes_B, ends)
+        return [
+            type(self)(packed=part, classes_B=classes_B)
+            for part, classes_B in zip(parts, classes, strict=True)
+        ]
 
 
 class ClassificationJob:
@@ -168,8 +204,8 @@ class ClassificationJob:
         self._device = next(model.parameters()).device
         self._order = lru_cache(maxsize=2)(self._draw_epoch)
 
-    def step(self, step: int, *, first_sequence: int = 0) -> StepReport:  # noqa: ARG002 - batches are of one size
-        """Run the forward pass of the batch of `step`: every segment once an epoch, in an order of its own."""
+    def batch(self, step: int, *, first_sequence: int) -> LabelledBatch:  # noqa: ARG002 - batches are of one size
+        """Return the segments of `step`: every one once an epoch, in an order of its own."""
         chosen = [
             self._segment_at(step * self._batch_num_sequences + n) for n in range(self._batch_num_sequences)
         ]
@@ -180,12 +216,21 @@ class ClassificationJob:
             )
             for n in chosen
         ]
-        labels_B = torch.tensor([self._train_classes[n] for n in chosen], device=self._device)
-        score = self._score([self._sequence(words_T) for words_T in words], labels_B)
-        accuracy = float(score.num_correct) / len(chosen)
-        return StepReport(loss=score.loss, metrics={"accuracy": accuracy}, num_sequences=len(chosen))
+        return self._labelled(words, [self._train_classes[n] for n in chosen])
 
-    def validate(self) -> Mapping[str, float]:
+    def counts(self, batch: LabelledBatch) -> Mapping[str, float]:
+        """Return how many segments there are."""
+        return {"classes": batch.num_sequences}
+
+    def forward(self, batch: LabelledBatch, *, counts: Mapping[str, float]) -> PartReport:
+        """Run the forward pass of a part of the batch that has `counts`."""
+        score = self._score(batch)
+        num = batch.num_sequences
+        weight = share(self.counts(batch), counts, "classes")
+        accuracy = Tally(mean=float(score.num_correct) / num, count=num)
+        return PartReport(loss=score.loss * weight, metrics={"accuracy": accuracy})
+
+    def validate(self, *, num_parts: int = 1) -> Mapping[str, float]:
         """Return the mean loss and accuracy over all held-out segments."""
         num = len(self._held_words)
         if num == 0:
@@ -193,16 +238,20 @@ class ClassificationJob:
         loss_sum, num_correct = 0.0, 0.0
         for start in range(0, num, self._batch_num_sequences):
             stop = min(num, start + self._batch_num_sequences)
-            labels_B = torch.tensor(list(self._held_classes[start:stop]), device=self._device)
-            score = self._score(
-                [self._sequence(words_T) for words_T in self._held_words[start:stop]], labels_B
-            )
-            loss_sum += float(score.loss.detach()) * (stop - start)
-            num_correct += float(score.num_correct)
+            batch = self._labelled(self._held_words[start:stop], self._held_classes[start:stop])
+            for part in batch.split(num_parts):
+                score = self._score(part)
+                loss_sum += float(score.loss.detach()) * part.num_sequences
+                num_correct += float(score.num_correct)
         return {"loss": loss_sum / num, "accuracy": num_correct / num}
 
-    def _score(self, sequences: list[TokenSequence], labels_B: Tensor) -> Score:
-        score = self.model(pack(sequences).to(self._device), labels_B).score
+    def _labelled(self, words: Sequence[np.ndarray], classes: Sequence[int]) -> LabelledBatch:
+        packed = pack([self._sequence(words_T) for words_T in words])
+        return LabelledBatch(packed=packed, classes_B=np.asarray(classes, dtype=np.int64))
+
+    def _score(self, batch: LabelledBatch) -> Score:
+        labels_B = torch.from_numpy(batch.classes_B).to(self._device)
+        score = self.model(batch.packed.to(self._device), labels_B).score
         if score is None:
             raise RuntimeError("a classifier given labels returned no loss")
         return score
@@ -221,7 +270,7 @@ class ClassificationJob:
         return join(None, unmasked(words_T), vocabulary=self._vocabulary)
 
 
-def _tallies(output: PretrainingOutput, batch: PackedBatch) -> dict[str, _Tally]:
+def _tallies(output: PretrainingOutput, batch: PackedBatch) -> dict[str, Tally]:
     """Return loss and accuracy of each objective that had something to predict, alignment's for each kind of pair too.
 
     Negatives from the same video are hard, from another video easy: one number would hide the one behind the other.
@@ -232,19 +281,19 @@ def _tallies(output: PretrainingOutput, batch: PackedBatch) -> dict[str, _Tally]
         if count:
             loss = float(getattr(output, f"{name}_loss").detach())
             accuracy = float(getattr(output, f"num_{name}_correct")) / count
-            tallies[f"{name}_loss"] = _Tally(mean=loss, count=count)
-            tallies[f"{name}_accuracy"] = _Tally(mean=accuracy, count=count)
+            tallies[f"{name}_loss"] = Tally(mean=loss, count=count)
+            tallies[f"{name}_accuracy"] = Tally(mean=accuracy, count=count)
     is_correct_B, pairings_B = output.is_alignment_correct_B.cpu(), batch.pairings_B.cpu()
     for number, pairing in enumerate(PAIRINGS):
         is_meant_B = pairings_B == number
         count = float(is_meant_B.sum())
         if count:
             accuracy = float((is_correct_B & is_meant_B).sum()) / count
-            tallies[f"alignment_accuracy_{pairing}"] = _Tally(mean=accuracy, count=count)
+            tallies[f"alignment_accuracy_{pairing}"] = Tally(mean=accuracy, count=count)
     return tallies
 
 
-def _label_tallies(output: PretrainingOutput, heads: Sequence[str]) -> dict[str, _Tally]:
+def _label_tallies(output: PretrainingOutput, heads: Sequence[str]) -> dict[str, Tally]:
     """Return loss and accuracy, or F1, of each head of labels that the batch asked.
 
     A part's F1 weighs as much as it has answers and truths: the weighted mean of parts is the F1 of all.
@@ -252,20 +301,25 @@ def _label_tallies(output: PretrainingOutput, heads: Sequence[str]) -> dict[str,
     tallies = {}
     for name, score in zip(heads, output.label_scores, strict=False):
         if num := float(score.num):
-            tallies[f"labels.{name}.loss"] = _Tally(mean=float(score.loss.detach()), count=num)
+            tallies[f"{_label(name)}.loss"] = Tally(mean=float(score.loss.detach()), count=num)
         if asked := float(score.num_asked):
-            tallies[f"labels.{name}.{score.measure}"] = _Tally(
+            tallies[f"{_label(name)}.{score.measure}"] = Tally(
                 mean=float(score.num_hits) / asked, count=asked
             )
     return tallies
 
 
-def _means(counted: Iterable[Mapping[str, _Tally]]) -> dict[str, float]:
+def _means(found: Iterable[Mapping[str, Tally]]) -> dict[str, float]:
     """Return the mean of each metric over all that it counts."""
     sums: dict[str, float] = defaultdict(float)
     counts: dict[str, float] = defaultdict(float)
-    for tallies in counted:
+    for tallies in found:
         for name, tally in tallies.items():
             counts[name] += tally.count
             sums[name] += tally.mean * tally.count
     return {name: total / counts[name] for name, total in sums.items()}
+
+
+def _label(column: str) -> str:
+    """Return how a head of labels is called among losses and metrics."""
+    return f"labels.{column}"

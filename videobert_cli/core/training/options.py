@@ -36,6 +36,12 @@ class LoopOptions(Options):
 
     num_steps: int = Field(default=500_000, ge=1, description="Optimizer steps (paper: 500,000).")
     batch_num_sequences: int = Field(default=128, ge=1, description="Sequences of one step (paper: 128).")
+    num_micro_batches: int = Field(
+        default=1,
+        ge=1,
+        description="Parts of a step's sequences that go through the model one by one (gradient accumulation): "
+        "less memory, the same gradients within rounding.",
+    )
     precision: TrainingPrecision = Field(
         default="auto",
         description="Arithmetic of the products; weights stay float32. `auto`: bfloat16 where it is faster.",

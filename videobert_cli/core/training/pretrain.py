@@ -24,11 +24,12 @@ from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.text.vocabulary import VOCABULARY_NAME
 from videobert_cli.core.training.label_objective import label_objective
 from videobert_cli.core.training.labelled import label_heads
-from videobert_cli.core.training.loop import LoopEvents, TrainingLoop, TrainingResult
+from videobert_cli.core.training.loop import TrainingLoop, TrainingResult
 from videobert_cli.core.training.model_directory import CODEBOOK_NAME, model_to_continue
 from videobert_cli.core.training.objectives import PretrainingJob
 from videobert_cli.core.training.options import PretrainOptions
 from videobert_cli.core.training.probe import Ask, probe_of
+from videobert_cli.core.training.records import LoopEvents
 from videobert_cli.core.words.codebook import Codebook
 from videobert_cli.errors import CodebookMismatchError, InputError, UsageError
 from videobert_cli.runtime import StopRequest, derive_seed

@@ -15,7 +15,7 @@ from videobert_cli.runtime import derive_seed
 
 _NUM_DRAWS = 8
 Verdict = Literal["codebook fits", "new codebook due", "unknown"]
-# Measured (docs/experiments.md): halves of one corpus are at 0.93 to 1.26, other corpora below 0, and a corpus of which a
+# Measured (docs/experiments.md): halves of one corpus are at 0.93 to 1.26, other corpora below 0, one of which a
 # quarter is of another kind at about 0.7. Distances alone do not tell: far-off clips can all be near one word.
 MIN_EXPLAINED_RATIO = 0.7
 

@@ -1,0 +1,165 @@
+"""One optimizer step: the batch in as many micro-batches as memory needs, gradients clipped, weights moved."""
+
+import gc
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Literal
+
+import torch
+from torch import nn
+
+from videobert_cli.core.training.checkpoint import TrainingState
+from videobert_cli.core.training.job import BatchT, TrainingJob, merged
+from videobert_cli.core.training.optimizer import learning_rate, set_learning_rate
+from videobert_cli.core.training.options import LoopOptions, OptimizerOptions
+from videobert_cli.errors import NonFiniteLossError, ResourceError, is_out_of_memory
+from videobert_cli.runtime import derive_seed, has_fast_bfloat16
+
+Section = Literal["pretrain", "finetune"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepResult:
+    """A step that was taken: its metrics (among them `loss`), and what it took.
+
+    `num_micro_batches` is how many forward passes it needed; it is more than was asked for where memory ran out.
+    """
+
+    metrics: dict[str, float]
+    num_sequences: int
+    num_tokens: int
+    num_micro_batches: int
+
+
+class TrainingStep(Generic[BatchT]):
+    """Takes the steps of a job; randomness in a step is a function of (seed, step) and of the micro-batches' number."""
+
+    def __init__(
+        self,
+        job: TrainingJob[BatchT],
+        *,
+        section: Section,
+        loop: LoopOptions,
+        optimizer: torch.optim.Optimizer,
+        optimizer_options: OptimizerOptions,
+        directory: Path,
+        seed: int,
+        device: torch.device,
+        on_message: Callable[[str], None],
+    ) -> None:
+        self._job = job
+        self._section = section
+        self._loop = loop
+        self._optimizer = optimizer
+        self._options = optimizer_options
+        self._directory = directory
+        self._seed = seed
+        self._device = device
+        self._on_message = on_message
+
+    def take(self, state: TrainingState) -> StepResult:
+        """Take the step after `state`, which is left as it is.
+
+        Raises:
+            NonFiniteLossError: Loss or gradient is not a number; the weights have not moved.
+            ResourceError: Not even one sequence at a time fits into memory.
+        """
+        batch = self._job.batch(state.step, first_sequence=state.num_sequences)
+        rate = learning_rate(state.step, num_steps=self._loop.num_steps, options=self._options)
+        set_learning_rate(self._optimizer, rate)
+        metrics, num_parts = self._accumulated(batch, state=state)
+        self.require_finite("loss", metrics["loss"], step=state.step + 1)
+        parameters = [parameter for parameter in self._job.model.parameters() if parameter.requires_grad]
+        norm = nn.utils.clip_grad_norm_(parameters, self._options.max_gradient_norm)
+        # Before the weights take it: a checkpoint of this step would hold nothing else to go on from.
+        self.require_finite("gradient", float(norm), step=state.step + 1)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        return StepResult(
+            metrics=metrics,
+            num_sequences=batch.num_sequences,
+            num_tokens=batch.num_tokens,
+            num_micro_batches=num_parts,
+        )
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context in which the model runs."""
+        wanted = self._loop.precision
+        if wanted == "auto":
+            wanted = "bfloat16" if has_fast_bfloat16(self._device) else "float32"
+        if wanted == "float32":
+            return nullcontext()
+        return torch.autocast(self._device.type, dtype=getattr(torch, wanted))
+
+    def require_finite(self, name: str, value: float, *, step: int) -> None:
+        """Refuse to go on with a number that is none.
+
+        Raises:
+            NonFiniteLossError: `value` is infinite or not a number.
+        """
+        if not math.isfinite(value):
+            raise NonFiniteLossError(
+                f"the {name} of step {step:,} is {value}; the last good checkpoint is kept",
+                at=str(self._directory),
+                fix=f"lower the learning rate (--set {self._section}.optimizer.learning_rate=...) "
+                "in a new run directory",
+            )
+
+    # --- gradients, with the memory there is ---------------------------------------------------------------------
+
+    def _accumulated(self, batch: BatchT, *, state: TrainingState) -> tuple[dict[str, float], int]:
+        """Return the metrics of the batch, its gradients in the model, and the number of micro-batches that fitted."""
+        num_parts = min(max(state.num_micro_batches, self._loop.num_micro_batches), batch.num_sequences)
+        while True:
+            metrics = self._tried(batch, step=state.step, num_parts=num_parts)
+            if metrics is not None:
+                return metrics, num_parts
+            if num_parts == batch.num_sequences:
+                raise self._no_room(state.step + 1)
+            num_parts = min(2 * num_parts, batch.num_sequences)
+            self._on_message(
+                f"memory ran out in step {state.step + 1:,}: it is done again in {num_parts} micro-batches, and so is "
+                f"what follows; for the next run: --set {self._section}.loop.num_micro_batches={num_parts}"
+            )
+
+    def _tried(self, batch: BatchT, *, step: int, num_parts: int) -> dict[str, float] | None:
+        """Return the metrics of the batch, None where memory ran out: the gradients are then as they were before."""
+        torch.manual_seed(derive_seed(self._seed, "dropout", step))
+        try:
+            return self._forward_and_backward(batch, num_parts=num_parts)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # Only here, where the error is gone, are the activations that its frames held.
+        self._optimizer.zero_grad(set_to_none=True)
+        gc.collect()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
+    def _forward_and_backward(self, batch: BatchT, *, num_parts: int) -> dict[str, float]:
+        counts = self._job.counts(batch)
+        loss, tallies = 0.0, []
+        for part in batch.split(num_parts) if num_parts > 1 else (batch,):
+            with self.autocast():
+                report = self._job.forward(part, counts=counts)
+            loss += float(report.loss.detach())
+            tallies.append(report.metrics)
+            torch.autograd.backward(report.loss)
+        return {"loss": loss, **{name: tally.mean for name, tally in merged(tallies).items()}}
+
+    def _no_room(self, step: int) -> ResourceError:
+        shorter = (
+            "shorter sequences (--set pretrain.sequences.max_num_tokens=N), a smaller model "
+            "(pretrain.model.num_layers, hidden_size)"
+            if self._section == "pretrain"
+            else "a smaller pretrained model"
+        )
+        return ResourceError(
+            f"memory ran out in step {step:,} with one sequence at a time",
+            at=str(self._directory),
+            fix=f"{shorter} or a larger machine; then run again",
+        )
