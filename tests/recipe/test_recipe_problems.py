@@ -28,10 +28,10 @@ def test_all_problems_come_at_once_sorted_by_line(problems) -> None:
         "recipe.yaml:11: pretrain.loop.num_levels: unknown key -> did you mean quantize.num_levels?",
         "recipe.yaml:12: pretrain.modle: unknown key -> did you mean model?",
         (
-            "recipe.yaml:14: evaluate.tasks[0]: must be one of zero_shot, classify, got the text 'zero_shto' "
+            "recipe.yaml:14: evaluate.tasks[0]: must be one of zero_shot, classify, labels, got the text 'zero_shto' "
             "-> did you mean zero_shot?"
         ),
-        "recipe.yaml:14: evaluate.tasks[1]: must be one of zero_shot, classify, got 3",
+        "recipe.yaml:14: evaluate.tasks[1]: must be one of zero_shot, classify, labels, got 3",
         (
             "--set #1: pretrain.loop.batchsize: unknown key -> legal keys of pretrain.loop: num_steps, "
             "batch_num_sequences, num_micro_batches, precision, log_every_steps, validate_every_steps, "
@@ -131,13 +131,13 @@ def test_all_problems_come_at_once_sorted_by_line(problems) -> None:
         (
             "evaluate: {tasks: classify}",
             (
-                "evaluate.tasks: must be a list, not empty, each one of zero_shot, classify, got the text 'classify' "
+                "evaluate.tasks: must be a list, not empty, each one of zero_shot, classify, labels, got the text 'classify' "
                 "-> write [classify]"
             ),
         ),
         (
             "evaluate: {tasks: []}",
-            "evaluate.tasks: must be a list, not empty, each one of zero_shot, classify, got an empty list",
+            "evaluate.tasks: must be a list, not empty, each one of zero_shot, classify, labels, got an empty list",
         ),
         (
             "pretrain: {model: {hidden_size: 100}}",
@@ -177,3 +177,44 @@ def test_hostile_keys_stay_on_one_line(problems) -> None:
     assert line.startswith("recipe.yaml:4: a\\nb\\x1b[31m: unknown key")
     (line,) = problems(f'"{"k" * 500}": 1\n')
     assert line.startswith(f"recipe.yaml:4: {'k' * 60}...: unknown key")
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        (
+            "verb",
+            (
+                "pretrain.labels.heads: must be a list, each a section with the keys column, kind, separator, weight, "
+                "got the text 'verb' -> write [{column: verb}]"
+            ),
+        ),
+        (
+            "[verb]",
+            (
+                "pretrain.labels.heads[0]: must be a section with the keys column, kind, separator, weight, "
+                "got the text 'verb' -> write {column: verb}"
+            ),
+        ),
+        ("[{colum: verb}]", "pretrain.labels.heads[0].colum: unknown key -> did you mean column?"),
+        (
+            "[{column: a, xyz: 1}]",
+            "pretrain.labels.heads[0].xyz: unknown key -> legal keys: column, kind, separator, weight",
+        ),
+        (
+            "[{column: a}, {column: b, kind: multy}]",
+            "pretrain.labels.heads[1].kind: must be one of single, multi, got the text 'multy' -> did you mean multi?",
+        ),
+        (
+            "[{column: a, weight: 0}]",
+            "pretrain.labels.heads[0].weight: must be a number > 0, got 0",
+        ),
+        (
+            "[{kind: multi}]",
+            "pretrain.labels.heads[0].column: missing: The manifest's column. -> add `column:`, text, not empty",
+        ),
+        ("[{column: a}, {column: a}]", "pretrain.labels: heads has the column 'a' twice"),
+    ],
+)
+def test_sections_in_a_list_are_answered_by_number_and_key(problems, value: str, line: str) -> None:
+    assert problems(f"pretrain: {{labels: {{heads: {value}}}}}") == [f"recipe.yaml:4: {line}"]

@@ -112,3 +112,13 @@ def test_a_setting_that_came_later_is_no_difference_by_its_default() -> None:
 def test_difference_knows_numbers_from_truth_values() -> None:
     assert difference({"a": 1, "b": 2}, {"a": True, "b": 2.0}) == ["a: 1 (this run) -> true (recipe)"]
     assert difference({}, {}) == []
+
+
+def test_sections_in_a_list_come_back_from_the_resolved_recipe(load) -> None:
+    heads = [{column: value} for column, value in (("column", "verb"), ("column", "who says: so"))]
+    heads[1] |= {"kind": "multi", "separator": ", ", "weight": 0.25}
+    loaded = load(f"pretrain: {{labels: {{heads: {heads}}}}}")
+    assert [head.column for head in loaded.recipe.pretrain.labels.heads] == ["verb", "who says: so"]
+    again = load(whole=resolved_yaml(loaded.recipe))
+    assert recipe_hash(again.recipe) == recipe_hash(loaded.recipe)
+    assert "{column: verb, kind: single," in print_config(loaded)

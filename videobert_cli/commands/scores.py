@@ -29,6 +29,24 @@ def score_lines(metrics: Mapping[str, Any]) -> list[str]:
             f"classification, {metrics['classify.num_segments']:.0f} segments",
         ]
         lines += [f"  {name:<22}{metrics[key]:>8.3f}" for name, key in _CLASSIFY]
+    if "labels.num_segments" in metrics:
+        lines += [*([""] if lines else []), *_label_lines(metrics)]
+    return lines
+
+
+def _label_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """Return a line for each score of each head of labels; what stands for chance is beside it."""
+    prefix, lines = "labels.", [f"heads of labels, {metrics['labels.num_segments']:.0f} segments"]
+    baselines = (".chance", ".most_frequent")
+    names = [name for name in metrics if name.startswith(prefix) and not name.endswith(baselines)]
+    for name in (name for name in names if ".num_segments" not in name):
+        beside = [
+            f"{end[1:].replace('_', ' ')} {metrics[name + end]:.3f}"
+            for end in baselines
+            if name + end in metrics
+        ]
+        told = f"  ({', '.join(beside)})" if beside else ""
+        lines.append(f"  {name.removeprefix(prefix):<30}{metrics[name]:>8.3f}{told}")
     return lines
 
 

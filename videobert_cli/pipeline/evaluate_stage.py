@@ -13,11 +13,12 @@ from videobert_cli.artifacts import (
     seal,
 )
 from videobert_cli.core.metrics.evaluate import TaskResult, evaluate_classification, evaluate_zero_shot
+from videobert_cli.core.metrics.labels import evaluate_labels
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.sequences.labelled import with_labels
 from videobert_cli.core.tasks.zero_shot import Candidates, Cloze
-from videobert_cli.core.training.model_directory import load_model
+from videobert_cli.core.training.model_directory import LoadedModel, load_model
 from videobert_cli.errors import InputError
 from videobert_cli.pipeline.finetune_stage import require_same_codebook
 from videobert_cli.pipeline.run import Run
@@ -30,7 +31,7 @@ TEXT_NAME = "report.txt"
 def _needs(run: Run) -> tuple[str, ...]:
     tasks = run.recipe.evaluate.tasks
     needs = ["quantize"]
-    if "zero_shot" in tasks and not run.external_model:
+    if {"zero_shot", "labels"} & set(tasks) and not run.external_model:
         needs.append("pretrain")
     if "classify" in tasks and not run.external_model:
         needs.append("finetune")
@@ -42,7 +43,7 @@ def _settings(run: Run) -> dict[str, Any]:
 
 
 def _inputs(run: Run) -> dict[str, str]:
-    models = {"classify": run.classifier, "zero_shot": run.pretrained}
+    models = {"classify": run.classifier, "zero_shot": run.pretrained, "labels": run.pretrained}
     inputs = {f"{task}_model": read_manifest(models[task], kind="model").content_hash for task in _tasks(run)}
     inputs["words"] = read_manifest(run.paths.words, kind="words").content_hash
     inputs["labels"] = run.labels_hash()
@@ -53,12 +54,15 @@ def _tasks(run: Run) -> tuple[str, ...]:
     """Return the recipe's tasks; with a model made elsewhere, only what that model can do."""
     if run.external_model is None:
         return run.recipe.evaluate.tasks
-    is_classifier = bool(read_manifest(run.external_model, kind="model").facts.get("num_classes"))
-    return ("classify",) if is_classifier else ("zero_shot",)
+    facts = read_manifest(run.external_model, kind="model").facts
+    if facts.get("num_classes"):
+        return ("classify",)
+    has_labels = "labels" in run.recipe.evaluate.tasks and facts.get("label_heads")
+    return ("zero_shot", "labels") if has_labels else ("zero_shot",)
 
 
 def _execute(run: Run) -> StageReport:
-    measure = {"zero_shot": _zero_shot, "classify": _classify}
+    measure = {"zero_shot": _zero_shot, "classify": _classify, "labels": _labels}
     results = {}
     for task in _tasks(run):
         run.stop.raise_if_requested("nothing of this stage; it starts anew and gives the same scores")
@@ -76,19 +80,30 @@ def _execute(run: Run) -> StageReport:
     return StageReport(summary=f"{num_segments:,} {run.recipe.evaluate.split} segments", facts=metrics)
 
 
-def _zero_shot(run: Run) -> TaskResult:
-    options = run.recipe.evaluate
+def _pretrained(run: Run, *, task: str) -> tuple[LoadedModel, VideoBERTForPreTraining]:
     loaded = load_model(run.pretrained, device=run.device)
     require_same_codebook(run, loaded.directory)
     if not isinstance(loaded.model, VideoBERTForPreTraining):
         raise InputError(
-            "zero_shot needs a pretrained model; this one is a classifier",
+            f"{task} needs a pretrained model; this one is a classifier",
             at=str(loaded.directory),
             fix="--set 'evaluate.tasks=[classify]', or name a pretrained model",
         )
+    return loaded, loaded.model
+
+
+def _labels(run: Run) -> TaskResult:
+    loaded, model = _pretrained(run, task="labels")
+    segments = [segment for segment in run.segments if segment.split == run.recipe.evaluate.split]
+    return evaluate_labels(model, loaded.tokenizer, segments=segments)
+
+
+def _zero_shot(run: Run) -> TaskResult:
+    options = run.recipe.evaluate
+    loaded, model = _pretrained(run, task="zero_shot")
     labelled = with_labels(run.segments, options.verb, options.object)
     return evaluate_zero_shot(
-        Cloze(loaded.model, loaded.tokenizer, template=options.template),
+        Cloze(model, loaded.tokenizer, template=options.template),
         [segment for segment in labelled if segment.split == options.split],
         columns=(options.verb, options.object),
         candidates=Candidates(verb=loaded.questions.verbs, object=loaded.questions.objects),

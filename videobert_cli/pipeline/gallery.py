@@ -90,7 +90,7 @@ def survey_of(run: Run) -> Survey:
         run.stop.raise_if_requested(_SAVED)
         run.reporter.progress("survey", done=done, total=total, detail="clips")
 
-    store = _features(run)
+    store = features_of_run(run)
     if store is None:
         survey = survey_words(run.words, train_ids=train_ids, num_clips=num_nearest)
     else:
@@ -119,7 +119,7 @@ def page_path(run: Run) -> str | None:
 # --- details ----------------------------------------------------------------------------------------------------------
 
 
-def _features(run: Run) -> Any:
+def features_of_run(run: Run) -> Any:
     """Return the features of the run's videos, None where extraction kept words alone."""
     if run.recipe.extract.keep == "words":
         return None

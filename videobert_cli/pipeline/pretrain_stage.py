@@ -1,6 +1,6 @@
 """The pretrain stage: words and sentences into a pretrained model directory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +8,29 @@ from videobert_cli.artifacts import hash_file, hash_json, read_manifest
 from videobert_cli.core.features.backbones.imported import ImportedBackbone
 from videobert_cli.core.features.backbones.registry import Backbone, load_backbone
 from videobert_cli.core.features.options import ExtractOptions
+from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.reports.model_card import model_card
 from videobert_cli.core.sequences.corpus import Document, TokenCorpus, cached_corpus
 from videobert_cli.core.sequences.documents import iter_documents
 from videobert_cli.core.text.borrowed_models import model_identity
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer, corpus_vocabulary
 from videobert_cli.core.text.vocabulary import TOKENIZER_NAME, VOCABULARY_NAME
-from videobert_cli.core.training.model_directory import ModelParts, Questions, publish_model
-from videobert_cli.core.training.pretrain import PretrainResult, pretrain_model
-from videobert_cli.core.video.manifest import Split
+from videobert_cli.core.training.model_directory import (
+    ModelParts,
+    Questions,
+    model_to_continue,
+    publish_model,
+)
+from videobert_cli.core.training.pretrain import PretrainData, PretrainResult, pretrain_model
+from videobert_cli.core.training.probe import Ask
+from videobert_cli.core.video.manifest import Split, manifest_columns
+from videobert_cli.errors import InputError
 from videobert_cli.pipeline.events import loop_events
+from videobert_cli.pipeline.pretrain_probe import ZeroShotProbe, zero_shot_probe
 from videobert_cli.pipeline.ranks import call_for_help
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
+from videobert_cli.pipeline.word_shift import report_word_shift, usage_of_run
 from videobert_cli.ranks import Ranks, connected_ranks
 from videobert_cli.runtime import package_version
 
@@ -50,34 +60,62 @@ def _inputs(run: Run) -> dict[str, str]:
         "splits": hash_json({split: run.split_ids(split) for split in ("train", "validation")}),
         "questions": hash_json([list(_labels(run, column)) for column in _question_columns(run)]),
     }
+    if run.recipe.pretrain.labels.heads:
+        _require_columns(run, [head.column for head in run.recipe.pretrain.labels.heads])
+        inputs["labels"] = run.labels_hash()
     init = run.recipe.pretrain.model.init
-    if init != "scratch" and (Path(init) / "model.safetensors").is_file():
-        inputs["init"] = hash_file(Path(init) / "model.safetensors")
+    if init != "scratch":
+        weights = _named_model(Path(init)) / "model.safetensors"
+        inputs |= {"init": hash_file(weights)} if weights.is_file() else {}
     punctuation = run.recipe.pretrain.text.punctuation
     if punctuation != "none":
         inputs["punctuation"] = model_identity(punctuation)
     vocabulary = run.recipe.pretrain.text.vocabulary
     if isinstance(vocabulary, Path):
+        vocabulary = _named_model(vocabulary)
         places = (vocabulary, vocabulary / VOCABULARY_NAME, vocabulary / TOKENIZER_NAME)
         read = next((path for path in places if path.is_file()), None)
         inputs |= {"vocabulary": hash_file(read)} if read else {}
     return inputs
 
 
+def _named_model(named: Path) -> Path:
+    """Return the pretrained model in the run of that name, else the path as it is."""
+    return model_to_continue(named) or named
+
+
+def _require_columns(run: Run, columns: Sequence[str]) -> None:
+    """Refuse columns of labels that no segment has, before anything made from others is thrown away."""
+    known = sorted(manifest_columns(run.videos))
+    missing = next((column for column in columns if column not in known), None)
+    if missing is not None:
+        raise InputError(
+            f"no segment of the videos has a label in a column {missing!r}",
+            at="pretrain.labels.heads",
+            fix=f"the columns are: {', '.join(known)}"
+            if known
+            else "give the segments labels (docs/formats.md)",
+        )
+
+
 def _execute(run: Run) -> StageReport:
     tokenizer = make_tokenizer(run)
     inputs = _inputs(run)
     corpora = {split: _corpus(run, split, tokenizer=tokenizer, inputs=inputs) for split in _SPLITS}
+    shift = report_word_shift(run)
+    questions = _questions(run)
+    probe = zero_shot_probe(run, tokenizer=tokenizer, questions=questions)
     ranks = call_for_help("pretrain")
-    ranks.say((tokenizer.vocabulary, tokenizer.num_words))
-    result = _train(run, corpora, tokenizer=tokenizer, ranks=ranks)
+    ranks.say((tokenizer.vocabulary, tokenizer.num_words, probe is not None))
+    result = _train(run, corpora, tokenizer=tokenizer, ranks=ranks, probe=probe)
     facts = _facts(run, result, tokenizer=tokenizer)
     parts = ModelParts(
         tokenizer=tokenizer,
         codebook=run.paths.codebook,
         backbone=_backbone(run),
         extract=_extract_options(run),
-        questions=_questions(run),
+        questions=questions,
+        usage=usage_of_run(run),
         card=model_card(
             title=f"VideoBERT pretrained on {run.recipe.data.videos.name}",
             task="video-text-pretraining",
@@ -99,33 +137,52 @@ def _execute(run: Run) -> StageReport:
     losses = f"; text: {run.transcripts.losses}" if run.transcripts.losses else ""
     return StageReport(
         summary=f"{result.training.num_steps:,} steps{held_out}{losses}",
-        facts={f"pretrain.{name}": value for name, value in {**run.transcripts.facts, **facts}.items()},
+        facts={
+            f"pretrain.{name}": value for name, value in {**run.transcripts.facts, **facts, **shift}.items()
+        },
     )
 
 
 def _help(run: Run) -> None:
     """Train beside rank 0, which has made the tokens and the tokenizer."""
     ranks = connected_ranks()
-    vocabulary, num_words = ranks.say(None)
+    vocabulary, num_words, is_probed = ranks.say(None)
     tokenizer = VideoBERTTokenizer(vocabulary, num_words=num_words)
     corpora = {split: TokenCorpus.open(_corpus_path(run, split)) for split in _SPLITS}
-    _train(run, corpora, tokenizer=tokenizer, ranks=ranks)
+    _train(run, corpora, tokenizer=tokenizer, ranks=ranks, probe=_not_asked if is_probed else None)
+
+
+def _not_asked(_model: VideoBERTForPreTraining) -> Mapping[str, float]:
+    """Stand for the probe on a rank that is told the answers."""
+    return {}
 
 
 def _train(
-    run: Run, corpora: Mapping[Split, TokenCorpus], *, tokenizer: VideoBERTTokenizer, ranks: Ranks
+    run: Run,
+    corpora: Mapping[Split, TokenCorpus],
+    *,
+    tokenizer: VideoBERTTokenizer,
+    ranks: Ranks,
+    probe: ZeroShotProbe | Ask | None,
 ) -> PretrainResult:
-    return pretrain_model(
+    options = run.recipe.pretrain
+    data = PretrainData(
         train=corpora["train"],
         held_out=corpora["validation"],
+        segments=run.segments if options.labels.heads else (),
+        ask=probe,
+    )
+    latest = (lambda: probe.latest) if isinstance(probe, ZeroShotProbe) else dict
+    return pretrain_model(
+        data,
         tokenizer=tokenizer,
         codebook=run.codebook,
-        options=run.recipe.pretrain,
+        options=options,
         directory=run.directory("pretrain"),
         seed=run.recipe.seed,
         device=run.device,
         stop=run.stop,
-        events=loop_events(run, "pretrain"),
+        events=loop_events(run, "pretrain", latest=latest),
         ranks=ranks,
     )
 
@@ -148,7 +205,7 @@ def make_tokenizer(run: Run) -> VideoBERTTokenizer:
     text, num_words = run.recipe.pretrain.text, run.codebook.num_words
     if text.vocabulary != "corpus":
         return VideoBERTTokenizer.from_pretrained(
-            text.vocabulary, num_words=num_words, lowercase=text.lowercase
+            _named_model(Path(text.vocabulary)), num_words=num_words, lowercase=text.lowercase
         )
     train_ids = set(run.split_ids("train"))
     sentences = [
@@ -228,6 +285,7 @@ def _labels(run: Run, column: str) -> tuple[str, ...]:
 
 
 def _facts(run: Run, result: PretrainResult, *, tokenizer: VideoBERTTokenizer) -> dict[str, Any]:
+    heads = [f"{head.name} ({len(head.classes)} classes)" for head in result.model.config.label_heads]
     return {
         "num_steps": result.training.num_steps,
         "num_parameters": sum(parameter.numel() for parameter in result.model.parameters()),
@@ -235,6 +293,7 @@ def _facts(run: Run, result: PretrainResult, *, tokenizer: VideoBERTTokenizer) -
         "num_words": tokenizer.num_words,
         "num_sentences": run.punctuated.num_sentences,
         **{f"num_samples_{regime}": count for regime, count in result.num_samples.items()},
+        **({"label_heads": ", ".join(heads)} if heads else {}),
     }
 
 

@@ -3,7 +3,7 @@
 import functools
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin
 
@@ -29,7 +29,8 @@ class RecipeField:
     """One key of the recipe: a section of keys, or a value.
 
     `kinds` are the types a value may have (`Path`, `int`, `NoneType`, ...; those of its items for a list),
-    `choices` the words it may be, `default` its default as a JSON value as it holds in this very place.
+    `choices` the words it may be, `default` its default as a JSON value as it holds in this very place. Where a list's
+    items are sections, `item_fields` are the keys of one, by name.
     """
 
     key: str
@@ -41,6 +42,7 @@ class RecipeField:
     choices: tuple[str, ...]
     default: Any
     legal: str
+    item_fields: Mapping[str, "RecipeField"] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -112,6 +114,8 @@ def _section_defaults(model: type[BaseModel], *, given: Mapping[str, Any]) -> di
 def _field(key: str, *, info: FieldInfo, default: Any, is_section: bool) -> RecipeField:
     annotation: Any = info.annotation
     is_list = get_origin(annotation) in {tuple, list}
+    if is_list and _is_section(get_args(annotation)[0]):
+        return _list_of_sections(key, info=info, item=get_args(annotation)[0], default=default)
     parts = _parts(get_args(annotation)[0] if is_list else annotation)
     kinds = frozenset(part for part in parts if not isinstance(part, str))
     choices = tuple(part for part in parts if isinstance(part, str))
@@ -125,6 +129,26 @@ def _field(key: str, *, info: FieldInfo, default: Any, is_section: bool) -> Reci
         choices=choices,
         default=default,
         legal="a section of keys" if is_section else _legal(info, parts=parts, is_list=is_list),
+    )
+
+
+def _list_of_sections(key: str, *, info: FieldInfo, item: type[BaseModel], default: Any) -> RecipeField:
+    defaults = _section_defaults(item, given={})
+    fields = {
+        name: _field(f"{key}[].{name}", info=inner, default=defaults.get(name), is_section=False)
+        for name, inner in item.model_fields.items()
+    }
+    return RecipeField(
+        key=key,
+        description=info.description or "",
+        is_section=False,
+        is_required=info.is_required(),
+        is_list=True,
+        kinds=frozenset(),
+        choices=(),
+        default=default,
+        legal=f"a list, each a section with the keys {', '.join(fields)}",
+        item_fields=fields,
     )
 
 

@@ -104,6 +104,8 @@ def _locate(loc: tuple[int | str, ...]) -> tuple[KeyPath, RecipeField | None]:
             return loc[:length], None
         if not field.is_section:
             is_item = field.is_list and len(loc) > length and isinstance(loc[length], int)
+            if is_item and field.item_fields and len(loc) > length + 1:
+                return loc[: length + 2], field.item_fields.get(str(loc[length + 1]))
             return loc[: length + 1 if is_item else length], field
     return loc, fields.get(dotted(loc))
 
@@ -153,6 +155,9 @@ def _guess_key(path: KeyPath) -> str:
     *parents, last = map(str, path)
     section = ".".join(parents)
     here = keys_in(section)
+    if (items := recipe_fields().get(".".join(parents[:-1]))) is not None and items.item_fields:
+        near = difflib.get_close_matches(last, list(items.item_fields), n=1, cutoff=_SIMILAR)
+        return f"did you mean {near[0]}?" if near else f"legal keys: {', '.join(items.item_fields)}"
     elsewhere = _elsewhere(section=section, accept=lambda name: name == last)
     near = difflib.get_close_matches(last, here, n=1, cutoff=_SIMILAR)
     if not elsewhere and not near:
@@ -187,6 +192,10 @@ def _elsewhere(*, section: str, accept: Callable[[str], bool]) -> list[str]:
 
 
 def _guess_value(value: Any, *, field: RecipeField, is_item: bool) -> str | None:
+    if field.item_fields and not isinstance(value, (list, dict)) and value is not None:
+        required = next(inner.name for inner in field.item_fields.values() if inner.is_required)
+        written = f"{{{required}: {value}}}"
+        return f"write {written}" if is_item else f"write [{written}]"
     if field.is_list and not is_item:
         return None if isinstance(value, (list, dict)) or value is None else f"write [{value}]"
     if isinstance(value, str):

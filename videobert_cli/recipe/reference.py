@@ -5,7 +5,7 @@ stale.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +48,14 @@ def schema_json() -> str:
 
 def recipes_page() -> str:
     """Return docs/recipes.md: a table for each section, in the schema's order."""
-    sections = [field for field in recipe_fields().values() if field.is_section]
-    tables = [_table("", title="The top")]
-    tables += [_table(field.key, title=f"`{field.key}:`", text=field.description) for field in sections]
+    tables = [_table([recipe_fields()[name] for name in keys_in("")], title="The top")]
+    for field in recipe_fields().values():
+        if field.is_section:
+            fields = [recipe_fields()[f"{field.key}.{name}"] for name in keys_in(field.key)]
+            tables.append(_table(fields, title=f"`{field.key}:`", text=field.description))
+        elif field.item_fields:
+            fields = list(field.item_fields.values())
+            tables.append(_table(fields, title=f"`{field.key}:` an item", text=field.description))
     return "\n".join([_HEAD, *tables])
 
 
@@ -61,9 +66,7 @@ def main() -> None:
     artifacts.publish_text(root / PAGE_PATH, recipes_page())
 
 
-def _table(section: str, *, title: str, text: str = "") -> str:
-    names = keys_in(section)
-    fields = [recipe_fields()[f"{section}.{name}" if section else name] for name in names]
+def _table(fields: Sequence[RecipeField], *, title: str, text: str = "") -> str:
     lines = [f"## {title}", ""]
     lines += [text, ""] if text else []
     lines += ["| key | value | default | what it is |", "|---|---|---|---|"]
@@ -91,6 +94,8 @@ def _inline(node: Any, *, definitions: Mapping[str, Any], prefix: str) -> Any:
         definition = definitions[node["$ref"].rpartition("/")[2]]
         node = {**definition, "description": node.get("description", definition.get("description", ""))}
     node = {key: value for key, value in node.items() if key != "title"}
+    if "$ref" in (items := node.get("items", {})):
+        node["items"] = _inline(items, definitions=definitions, prefix=f"{prefix}[]")
     if "properties" not in node:
         field = recipe_fields().get(prefix)
         if field is not None and not field.is_required:

@@ -99,9 +99,11 @@ def _section_lines(settings: Mapping[str, Any], *, prefix: str, indent: str) -> 
 
 
 def scalar_text(value: Any) -> str:
-    """Return a value (not a section) as it is written in a recipe, on one line."""
+    """Return a value (not a section, but a list of them) as it is written in a recipe, on one line."""
     if isinstance(value, str):
         return _text(value)
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {scalar_text(inner)}' for key, inner in value.items())}}}"
     if isinstance(value, Sequence):
         return f"[{', '.join(scalar_text(item) for item in value)}]"
     return json.dumps(value, allow_nan=False)

@@ -64,7 +64,7 @@ def evaluate_zero_shot(
         "zero_shot.num_segments": float(len(segments)),
         "zero_shot.num_segments_of_unknown_label": float(num_given - len(segments)),
     }
-    predictions: list[dict[str, Any]] = [_identity(segment) for segment in segments]
+    predictions: list[dict[str, Any]] = [identity(segment) for segment in segments]
     words = [segment.words_T for segment in segments]
     for slot, column in zip(SLOTS, columns, strict=True):
         names = candidates.of(slot)
@@ -107,7 +107,7 @@ def evaluate_classification(
     scores = classification_scores(probabilities_NC, truth_N, classes=classes)
     ranks_N = true_ranks(probabilities_NC, truth_N)
     predictions = [
-        _identity(segment)
+        identity(segment)
         | {
             "truth": classes[truth],
             "predicted": classes[int(row.argmax())],
@@ -150,7 +150,8 @@ def _interval(name: str, is_right_N: np.ndarray, *, segments: Sequence[LabelledW
     return {f"{name}.low": interval.low, f"{name}.high": interval.high}
 
 
-def _identity(segment: LabelledWords) -> dict[str, Any]:
+def identity(segment: LabelledWords) -> dict[str, Any]:
+    """Return what tells a segment from others, as JSON values."""
     return {
         "video": segment.video_id,
         "start_seconds": segment.start_seconds,

@@ -16,6 +16,7 @@ from videobert_cli.core.model.checkpoint import WEIGHTS_NAME, PretrainedModel, i
 from videobert_cli.core.model.config import VideoBERTConfig
 from videobert_cli.core.model.dropout import Dropout
 from videobert_cli.core.model.encoder import EncoderOutput, VideoBERTModel
+from videobert_cli.core.model.label_heads import mean_of_words
 from videobert_cli.core.model.losses import Score, class_score
 from videobert_cli.core.sequences.packing import PackedBatch
 from videobert_cli.errors import ArtifactError
@@ -87,6 +88,8 @@ class VideoBERTForSequenceClassification(PretrainedModel):
         """
         directory = Path(directory)
         config = VideoBERTConfig.from_pretrained(directory)
+        # The heads of pretraining are not taken along.
+        config = replace(config, label_heads=())
         if labels is not None:
             config = replace(config, id2label=dict(enumerate(labels)))
         if dropout is not None:
@@ -103,12 +106,12 @@ class VideoBERTForSequenceClassification(PretrainedModel):
     def _pool(self, encoded: EncoderOutput, batch: PackedBatch) -> Tensor:
         if self.config.classifier_pooling == "cls":
             return encoded.pooled_BH
-        layout = SequenceLayout.of(batch)
-        is_word_BT = layout.pad(batch.input_ids_S >= self.config.first_visual_id)
-        # On the padded grid, as adding into rows by index has no fixed order on a GPU.
-        counted_BT = torch.where(is_word_BT.any(1, keepdim=True), is_word_BT, layout.is_token)
-        sums_BH = (layout.pad(encoded.hidden_SH) * counted_BT[:, :, None]).sum(1)
-        return torch.cat([encoded.pooled_BH, sums_BH / counted_BT.sum(1, keepdim=True)], dim=1)
+        mean_BH = mean_of_words(
+            encoded.hidden_SH,
+            is_word_S=batch.input_ids_S >= self.config.first_visual_id,
+            layout=SequenceLayout.of(batch),
+        )
+        return torch.cat([encoded.pooled_BH, mean_BH], dim=1)
 
     def __call__(self, *args: Any, **kwargs: Any) -> ClassificationOutput:
         """See `forward`; repeated for its type."""

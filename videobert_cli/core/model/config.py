@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from videobert_cli import artifacts
+from videobert_cli.core.model.labels import LabelHead, read_label_heads
 from videobert_cli.errors import ArtifactError
 
 CONFIG_NAME = "config.json"
@@ -43,7 +44,8 @@ class VideoBERTConfig:
     `vocab_size` counts text tokens only; `visual_embedding_size` is the width of the centroids; `softmax`
     says whether text and visual words compete in one softmax (paper) or each among themselves;
     `train_visual_embeddings` whether the centroid rows move (paper: frozen in pretraining);
-    `classifier_pooling` what a classifier reads; `id2label` its classes, in the order of the logits.
+    `classifier_pooling` what a classifier reads; `id2label` its classes, in the order of the logits; `label_heads` the
+    columns of labels that were learned beside the pretraining.
     `dropped_keys` are the keys of a file that mean nothing here and were not obeyed (`auto_map`,
     `trust_remote_code`, ...); they are never written again.
     """
@@ -67,6 +69,7 @@ class VideoBERTConfig:
     train_visual_embeddings: bool = False
     classifier_pooling: ClassifierPooling = "cls_mean"
     id2label: Mapping[int, str] = field(default_factory=dict)
+    label_heads: tuple[LabelHead, ...] = ()
     dropped_keys: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
@@ -105,6 +108,9 @@ class VideoBERTConfig:
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "dropped_keys"}
         values["id2label"] = {str(index): label for index, label in self.id2label.items()}
         values["label2id"] = self.label2id
+        # Most models have none, and their files are as they were before there were any.
+        heads = [head.to_dict() for head in values.pop("label_heads")]
+        values |= {"label_heads": heads} if heads else {}
         values["model_type"] = MODEL_TYPE
         if architecture:
             values["architectures"] = [architecture]
@@ -126,6 +132,7 @@ class VideoBERTConfig:
         ignored = {"model_type", "architectures", "label2id"}
         kept = {key: value for key, value in values.items() if key in known}
         kept["id2label"] = _parse_labels(kept.get("id2label", {}))
+        kept["label_heads"] = read_label_heads(kept.get("label_heads", ()))
         dropped = tuple(sorted(str(key) for key in values if key not in known | ignored))
         try:
             return cls(**kept, dropped_keys=dropped)

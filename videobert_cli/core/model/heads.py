@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from videobert_cli.core.model.config import VideoBERTConfig
 from videobert_cli.core.model.embeddings import VideoBERTEmbeddings
+from videobert_cli.core.model.label_heads import LabelHeads
 from videobert_cli.core.model.vocabulary import VocabularyBlock
 
 
@@ -64,3 +65,4 @@ class PretrainingHeads(nn.Module):
         super().__init__()
         self.predictions = PredictionHead(config)
         self.alignment = nn.Linear(config.hidden_size, 2)
+        self.labels = LabelHeads(config.label_heads, hidden_size=config.hidden_size)

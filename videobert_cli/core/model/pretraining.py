@@ -9,10 +9,13 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from videobert_cli.core.model.checkpoint import PretrainedModel
+from videobert_cli.core.model.attention import SequenceLayout
+from videobert_cli.core.model.checkpoint import PretrainedModel, initialize_parameter
 from videobert_cli.core.model.config import VideoBERTConfig
 from videobert_cli.core.model.encoder import VideoBERTModel
 from videobert_cli.core.model.heads import PretrainingHeads
+from videobert_cli.core.model.label_heads import LabelHeads, LabelledPart, LabelScore
+from videobert_cli.core.model.labels import LabelHead
 from videobert_cli.core.model.losses import (
     Score,
     class_score,
@@ -30,7 +33,8 @@ class PretrainingOutput:
     """The three losses, each a mean over its own positions or sequences (0 if there are none), and counts.
 
     Counts and losses are tensors of one element on the model's device. Alignment is linear(2) on [CLS]'s
-    final hidden state, class 1 = aligned; `is_alignment_correct_B` is False where nobody asks.
+    final hidden state, class 1 = aligned; `is_alignment_correct_B` is False where nobody asks. `label_scores` has one
+    for each head of labels, none where the batch has no labelled part.
     """
 
     text_loss: Tensor
@@ -43,6 +47,7 @@ class PretrainingOutput:
     num_visual_correct: Tensor
     num_alignment_correct: Tensor
     is_alignment_correct_B: Tensor
+    label_scores: tuple[LabelScore, ...] = ()
 
     def read(self) -> Self:
         """Return the same on the CPU, without graphs: a GPU is waited for once, not once for each number."""
@@ -51,7 +56,7 @@ class PretrainingOutput:
         # float64 holds a count as well as a loss without rounding.
         joined = torch.cat([value.reshape(-1).double() for value in values.values()]).cpu()
         parts = torch.split(joined, [value.numel() for value in values.values()])
-        read = {
+        read: dict[str, Any] = {
             name: part.to(value.dtype).view(value.shape)
             for (name, value), part in zip(values.items(), parts, strict=True)
         }
@@ -71,8 +76,8 @@ class VideoBERTForPreTraining(PretrainedModel):
         self.bert.pooler.requires_grad_(False)  # noqa: FBT003 - torch's own signature
         self.materialize(seed)
 
-    def forward(self, batch: PackedBatch) -> PretrainingOutput:
-        """Return the losses of `batch`; only its masked positions meet the vocabulary."""
+    def forward(self, batch: PackedBatch, labelled: LabelledPart | None = None) -> PretrainingOutput:
+        """Return the losses of `batch`; only masked positions meet the vocabulary, only `labelled` the label heads."""
         encoded = self.bert(batch)
         labels_P = batch.labels_S.index_select(0, batch.masked_positions_P)
         text, visual = self._token_scores(encoded.hidden_SH, batch.masked_positions_P, labels_P=labels_P)
@@ -89,6 +94,7 @@ class VideoBERTForPreTraining(PretrainedModel):
             num_visual_correct=visual.num_correct,
             num_alignment_correct=alignment.num_correct,
             is_alignment_correct_B=alignment_B2.detach().argmax(-1) == batch.alignment_B,
+            label_scores=() if labelled is None else self._label_scores(encoded.hidden_SH, batch, labelled),
         )
 
     def token_logits(self, batch: PackedBatch, positions_P: Tensor) -> Tensor:
@@ -108,6 +114,46 @@ class VideoBERTForPreTraining(PretrainedModel):
         """Return the scores [B, 2] of "text and video do not belong together" and "do"."""
         logits_B2: Tensor = self.cls.alignment(self.bert(batch).cls_BH)
         return logits_B2.float()
+
+    def label_logits(self, batch: PackedBatch) -> list[Tensor]:
+        """Return the scores [B, C] of each head of labels, in the order of `config.label_heads`."""
+        is_word_S = batch.input_ids_S >= self.config.first_visual_id
+        logits: list[Tensor] = self.cls.labels(
+            self.bert(batch).hidden_SH, is_word_S=is_word_S, layout=SequenceLayout.of(batch)
+        )
+        return logits
+
+    def set_label_heads(self, heads: tuple[LabelHead, ...], *, seed: int) -> None:
+        """Give the model these heads of labels: those that it has already keep their weights, others are drawn."""
+        before = list(zip(self.config.label_heads, self.cls.labels.layers, strict=True))
+        self.config = replace(self.config, label_heads=heads)
+        with torch.device("meta"):
+            self.cls.labels = LabelHeads(heads, hidden_size=self.config.hidden_size)
+        for number, head in enumerate(heads):
+            kept = next((layer for old, layer in before if old.is_continued_by(head)), None)
+            if kept is not None:
+                self.cls.labels.layers[number] = kept
+                continue
+            for name, parameter in self.cls.labels.layers[number].to_empty(device="cpu").named_parameters():
+                initialize_parameter(
+                    f"cls.labels.layers.{number}.{name}",
+                    parameter,
+                    seed=seed,
+                    std=self.config.initializer_range,
+                )
+
+    def _label_scores(
+        self, hidden_SH: Tensor, batch: PackedBatch, labelled: LabelledPart
+    ) -> tuple[LabelScore, ...]:
+        first = labelled.first_token
+        layout = SequenceLayout(
+            cu_seqlens=batch.cu_seqlens[labelled.first_sequence :] - first,
+            max_seqlen=labelled.max_seqlen,
+            num_tokens=batch.num_tokens - first,
+        )
+        is_word_S = batch.input_ids_S[first:] >= self.config.first_visual_id
+        logits = self.cls.labels(hidden_SH[first:], is_word_S=is_word_S, layout=layout)
+        return self.cls.labels.scores(logits, labelled.targets_BL)
 
     def _token_scores(
         self, hidden_SH: Tensor, positions_P: Tensor, *, labels_P: Tensor

@@ -26,6 +26,8 @@ from videobert_cli.runtime import derive_seed
 
 __all__ = ["Document", "PretrainingSamples", "Regime", "SampleId"]
 
+_NAMES: dict[Regime, str] = {"text": "text alone", "video": "video alone", "video_text": "video with text"}
+
 # Shapes: T clips of one video, L text tokens of one sentence.
 
 
@@ -51,12 +53,12 @@ class PretrainingSamples:
         self.vocabulary = vocabulary
         self.seed = seed
         self._population = Population(self.corpus, video_only_num_words=options.video_only_num_words)
-        shares: dict[Regime, float] = {
+        self._shares: dict[Regime, float] = {
             "text": options.text_only_share,
             "video": options.video_only_share,
             "video_text": options.video_text_share,
         }
-        self._order = EpochOrder(self._population, shares=shares, seed=seed)
+        self._order = EpochOrder(self._population, shares=self._shares, seed=seed)
         if self.epoch_size == 0:
             raise InputError(
                 "there is nothing to train on: no sentence and no video in a regime with a share above zero",
@@ -86,6 +88,17 @@ class PretrainingSamples:
     def num_samples(self) -> dict[Regime, int]:
         """How many different samples each regime offers."""
         return {regime: self._population.num_samples(regime) for regime in REGIMES}
+
+    @property
+    def mix(self) -> str:
+        """What an epoch holds, in words; a regime that the recipe wants and the corpus has not is named."""
+        counts = self._order.counts
+        told = [f"{counts[regime]:,} {_NAMES[regime]}" for regime in REGIMES if counts[regime]]
+        lacking = [_NAMES[regime] for regime in REGIMES if self._shares[regime] > 0 and not counts[regime]]
+        none = (
+            f"; there is no {' and no '.join(lacking)}, though the recipe gives it a share" if lacking else ""
+        )
+        return f"an epoch has {self.epoch_size:,} sequences: {', '.join(told)}{none}"
 
     def sample(self, number: int) -> tuple[SampleId, int]:
         """Return the sample that is sequence `number` of the endless stream, and its epoch."""

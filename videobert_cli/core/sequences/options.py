@@ -95,3 +95,11 @@ class SequenceOptions(Options):
             shares = f"{self.mask_token_share:g} and {self.mask_random_share:g}"
             raise ValueError(f"mask_token_share and mask_random_share ({shares}) are more than 1 together")
         return self
+
+    @model_validator(mode="after")
+    def _require_a_share(self) -> Self:
+        if self.text_only_share + self.video_only_share + self.video_text_share == 0:
+            raise ValueError(
+                "text_only_share, video_only_share and video_text_share are all 0: no sequence is left"
+            )
+        return self

@@ -8,7 +8,7 @@ import torch
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.sequences.documents import joint_vocabulary
 from videobert_cli.core.sequences.joint import join, truncate, unmasked
-from videobert_cli.core.sequences.packing import pack
+from videobert_cli.core.sequences.packing import TokenSequence, pack
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 
 # Shapes: N segments, C classes, T words of one segment.
@@ -24,16 +24,23 @@ def class_probabilities(
 
     Words past the model's last position are cut.
     """
-    vocabulary = joint_vocabulary(tokenizer)
     device = next(model.parameters()).device
-    first_word, max_num_tokens = tokenizer.word_to_id(0), model.config.max_position_embeddings
+    sequences = word_sequences(
+        words, tokenizer=tokenizer, max_num_tokens=model.config.max_position_embeddings
+    )
     rows = []
-    for start in range(0, len(words), BATCH_NUM_SEQUENCES):
-        portion = [
-            truncate(words_T[:0], words_T, max_num_tokens=max_num_tokens)[1].astype(np.int64) + first_word
-            for words_T in words[start : start + BATCH_NUM_SEQUENCES]
-        ]
-        sequences = [join(None, unmasked(words_T), vocabulary=vocabulary) for words_T in portion]
-        logits_NC = model(pack(sequences).to(device)).logits_BC
+    for start in range(0, len(sequences), BATCH_NUM_SEQUENCES):
+        logits_NC = model(pack(sequences[start : start + BATCH_NUM_SEQUENCES]).to(device)).logits_BC
         rows.append(torch.softmax(logits_NC.float(), dim=-1).cpu().numpy())
     return np.concatenate(rows)
+
+
+def word_sequences(
+    words: Sequence[np.ndarray], *, tokenizer: VideoBERTTokenizer, max_num_tokens: int
+) -> list[TokenSequence]:
+    """Return `[CLS] words [SEP]` of each segment, its visual words (T,) cut where they are too many."""
+    vocabulary, first_word = joint_vocabulary(tokenizer), tokenizer.word_to_id(0)
+    kept = [truncate(words_T[:0], words_T, max_num_tokens=max_num_tokens)[1] for words_T in words]
+    return [
+        join(None, unmasked(words_T.astype(np.int64) + first_word), vocabulary=vocabulary) for words_T in kept
+    ]

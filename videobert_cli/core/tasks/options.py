@@ -13,8 +13,10 @@ PAPER_TEMPLATE = "now let me show you how to [MASK] the [MASK]"
 class EvaluateOptions(Options):
     """`evaluate:` held-out segments become scores."""
 
-    tasks: tuple[Literal["zero_shot", "classify"], ...] = Field(
-        default=("zero_shot", "classify"), min_length=1, description="What to measure."
+    tasks: tuple[Literal["zero_shot", "classify", "labels"], ...] = Field(
+        default=("zero_shot", "classify"),
+        min_length=1,
+        description="What to measure; `labels`: the heads of labels that were pretrained (`pretrain.labels`).",
     )
     split: Literal["train", "validation", "test"] = Field(
         default="test", description="The videos to measure on."

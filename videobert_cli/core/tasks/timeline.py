@@ -15,6 +15,7 @@ from videobert_cli.core.model.classification import VideoBERTForSequenceClassifi
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.sequences.segments import clips_between
 from videobert_cli.core.tasks.classify import class_probabilities
+from videobert_cli.core.tasks.labels import label_probabilities
 from videobert_cli.core.tasks.options import PredictOptions
 from videobert_cli.core.tasks.zero_shot import SLOTS, Candidates, Cloze, Slot
 from videobert_cli.core.text.options import TextOptions
@@ -39,7 +40,8 @@ class Answer:
 class TimelineSegment:
     """One stretch of the video: its words, what is said in it, and the best answers to each question asked.
 
-    `answers` has the questions `verb` and `object` of a pretrained model, and the label's name of a classifier.
+    `answers` has the questions `verb` and `object` of a pretrained model, the name of each of its heads of labels, and
+    the label's name of a classifier.
     """
 
     start_seconds: float
@@ -151,7 +153,7 @@ class Predictor:
             probabilities_NC = class_probabilities(model.model, model.tokenizer, words=words)
             name = f"{model.questions.label} (classified)"
             return {name: self._best(probabilities_NC, classes)}
-        return self._cloze_answers(model, model.model, words)
+        return self._cloze_answers(model, model.model, words) | self._head_answers(model, model.model, words)
 
     def _cloze_answers(
         self, loaded: LoadedModel, model: VideoBERTForPreTraining, words: Sequence[np.ndarray]
@@ -167,6 +169,18 @@ class Predictor:
                 exponentials_NC / exponentials_NC.sum(axis=1, keepdims=True), candidates.of(slot)
             )
         return found
+
+    def _head_answers(
+        self, loaded: LoadedModel, model: VideoBERTForPreTraining, words: Sequence[np.ndarray]
+    ) -> dict[str, list[tuple[Answer, ...]]]:
+        heads = model.config.label_heads
+        if not heads:
+            return {}
+        found = label_probabilities(model, loaded.tokenizer, words=words)
+        return {
+            f"{head.name} (head)": self._best(probabilities_NC, head.classes)
+            for head, probabilities_NC in zip(heads, found, strict=True)
+        }
 
     def _best(self, probabilities_NC: np.ndarray, names: Sequence[str]) -> list[tuple[Answer, ...]]:
         rows = []

@@ -34,6 +34,22 @@ class Candidates:
         return self.verb if slot == "verb" else self.object
 
 
+def template_parts(template: str) -> list[str]:
+    """Return the text before, between and after the two masks.
+
+    Raises:
+        UsageError: The template does not hold exactly two [MASK]s.
+    """
+    parts = template.split(MASK)
+    if len(parts) != len(SLOTS) + 1:
+        raise UsageError(
+            f"the template {template!r} has {len(parts) - 1} [MASK], not 2",
+            at="evaluate.template",
+            fix=f'use one [MASK] for the verb and one for the object, as in "how to {MASK} the {MASK}"',
+        )
+    return parts
+
+
 class Cloze:
     """Scores candidates for the two masks of a template.
 
@@ -44,13 +60,7 @@ class Cloze:
     def __init__(
         self, model: VideoBERTForPreTraining, tokenizer: VideoBERTTokenizer, *, template: str
     ) -> None:
-        parts = template.split(MASK)
-        if len(parts) != len(SLOTS) + 1:
-            raise UsageError(
-                f"the template {template!r} has {len(parts) - 1} [MASK], not 2",
-                at="evaluate.template",
-                fix=f'use one [MASK] for the verb and one for the object, as in "how to {MASK} the {MASK}"',
-            )
+        parts = template_parts(template)
         self._model = model
         self._tokenizer = tokenizer
         self._vocabulary = joint_vocabulary(tokenizer)

@@ -22,15 +22,19 @@ from videobert_cli.core.features.backbones.imported import read_imported
 from videobert_cli.core.features.backbones.registry import Backbone, load_backbone_directory, save_backbone
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
+from videobert_cli.core.model.config import CONFIG_NAME, MODEL_TYPE, read_config
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.words.codebook import Codebook
+from videobert_cli.core.words.usage import WordUsage, save_usage
 from videobert_cli.errors import ArtifactError
 
 KIND = "model"
 QUESTIONS_NAME = "questions.json"
 CARD_NAME = "README.md"
 CODEBOOK_NAME = "codebook"
+# Where a run keeps its pretrained model.
+PRETRAINED_IN_RUN = Path("pretrain") / "model"
 
 Model = VideoBERTForPreTraining | VideoBERTForSequenceClassification
 
@@ -47,7 +51,7 @@ class Questions:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelParts:
-    """Everything that goes into a model directory beside the weights."""
+    """Everything that goes into a model directory beside the weights; `usage` is of the words it was pretrained on."""
 
     tokenizer: VideoBERTTokenizer
     codebook: Path
@@ -55,6 +59,7 @@ class ModelParts:
     extract: ExtractOptions
     questions: Questions
     card: str
+    usage: WordUsage | None = None
 
 
 def publish_model(
@@ -74,7 +79,18 @@ def publish_model(
         save_backbone(parts.backbone, options=parts.extract, directory=temporary)
         publish_json(temporary / QUESTIONS_NAME, asdict(parts.questions))
         publish_text(temporary / CARD_NAME, parts.card)
+        if parts.usage is not None:
+            save_usage(parts.usage, temporary)
         return seal(temporary, kind=KIND, settings=settings, parents=parents, facts=facts)
+
+
+def model_to_continue(named: Path) -> Path | None:
+    """Return the pretrained model that `named` is, or that the run of that name holds; None where it is neither."""
+    for directory in (named, named / PRETRAINED_IN_RUN):
+        path = directory / CONFIG_NAME
+        if path.is_file() and read_config(path).get("model_type") == MODEL_TYPE:
+            return directory
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,8 +103,53 @@ class LossWeights(Options):
     alignment: float = Field(default=1.0, ge=0, description="Linguistic-visual alignment.")
 
 
-# How fast a model is made, not which.
-_NOT_REMEMBERED = frozenset({"num_workers", "compile", "activation_checkpointing"})
+class LabelHeadOptions(Options):
+    """One of `pretrain.labels.heads`: a column of the manifest that is learned beside the paper's losses."""
+
+    column: str = Field(min_length=1, description="The manifest's column.")
+    kind: Literal["single", "multi"] = Field(
+        default="single", description="One class of each segment, or `multi`: several, each by itself."
+    )
+    separator: str = Field(
+        default="|", min_length=1, description="With `multi`: what stands between a segment's classes."
+    )
+    weight: float = Field(default=1.0, gt=0, description="Weight of its loss in the sum.")
+
+
+class LabelOptions(Options):
+    """`pretrain.labels:` labels of the manifest as further objectives (multi-task), from `[CLS] words [SEP]`."""
+
+    heads: tuple[LabelHeadOptions, ...] = Field(
+        default=(), description="The columns, each with a head: `[{column: verb, weight: 0.5}]`."
+    )
+    num_segments: int = Field(
+        default=16, ge=1, description="Labelled segments of one step, beside its sequences."
+    )
+
+    @model_validator(mode="after")
+    def _has_each_column_once(self) -> Self:
+        columns = [head.column for head in self.heads]
+        for column in columns:
+            if columns.count(column) > 1:
+                raise ValueError(f"heads has the column {column!r} twice")
+        return self
+
+
+class ProbeOptions(Options):
+    """`pretrain.probe:` the zero-shot cloze, asked of labelled validation segments while the model trains."""
+
+    every_num_validations: int = Field(
+        default=1,
+        ge=0,
+        description="Validations from one probe to the next; the last one asks too; 0 never asks.",
+    )
+    max_num_segments: int = Field(
+        default=256, ge=1, description="Most segments asked about, evenly spread over the videos."
+    )
+
+
+# How fast a model is made and what is asked of it meanwhile, not which model.
+_NOT_REMEMBERED = frozenset({"num_workers", "compile", "activation_checkpointing", "probe"})
 _NOT_REMEMBERED_OF_LOOP = frozenset({"sharding"})
 
 
@@ -141,6 +186,8 @@ class PretrainOptions(Options):
     sequences: SequenceOptions = Field(default=SequenceOptions(), description="The model's inputs.")
     model: ModelOptions = Field(default=ModelOptions(), description="The encoder.")
     losses: LossWeights = Field(default=LossWeights(), description="Weights of the losses.")
+    labels: LabelOptions = Field(default=LabelOptions(), description="Labels as further objectives.")
+    probe: ProbeOptions = Field(default=ProbeOptions(), description="The zero-shot cloze while it trains.")
     freeze: FrozenPart = Field(
         default="none",
         description="What of the encoder is not trained; `layers`: embeddings and the first layers.",
@@ -156,6 +203,14 @@ class PretrainOptions(Options):
     @model_validator(mode="after")
     def _require_a_number_of_layers(self) -> Self:
         _require_a_number_of_layers(self.freeze, self.freeze_num_layers)
+        return self
+
+    @model_validator(mode="after")
+    def _require_an_objective(self) -> Self:
+        if self.losses.text + self.losses.video + self.losses.alignment == 0 and not self.labels.heads:
+            raise ValueError(
+                "losses.text, losses.video and losses.alignment are all 0: nothing would be learned"
+            )
         return self
 
     @model_validator(mode="after")

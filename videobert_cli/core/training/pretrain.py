@@ -10,7 +10,7 @@ import torch
 
 from videobert_cli.core.model.checkpoint import WEIGHTS_NAME
 from videobert_cli.core.model.compiling import compile_encoder
-from videobert_cli.core.model.config import MODEL_TYPE, VideoBERTConfig, read_config
+from videobert_cli.core.model.config import VideoBERTConfig
 from videobert_cli.core.model.freezing import freeze
 from videobert_cli.core.model.init import load_bert, new_model
 from videobert_cli.core.model.options import ModelOptions
@@ -21,14 +21,18 @@ from videobert_cli.core.sequences.corpus import TokenCorpus
 from videobert_cli.core.sequences.dataset import Document, PretrainingSamples
 from videobert_cli.core.sequences.documents import joint_vocabulary
 from videobert_cli.core.sequences.joint import JointVocabulary
+from videobert_cli.core.sequences.labelled import LabelledWords
 from videobert_cli.core.sequences.loader import WorkerLoader
 from videobert_cli.core.sequences.ranks import SharedLoader
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.text.vocabulary import VOCABULARY_NAME
+from videobert_cli.core.training.label_objective import label_objective
+from videobert_cli.core.training.labelled import label_heads
 from videobert_cli.core.training.loop import TrainingLoop, TrainingResult
-from videobert_cli.core.training.model_directory import CODEBOOK_NAME
+from videobert_cli.core.training.model_directory import CODEBOOK_NAME, model_to_continue
 from videobert_cli.core.training.objectives import PretrainingJob
 from videobert_cli.core.training.options import PretrainOptions
+from videobert_cli.core.training.probe import Ask, probe_of
 from videobert_cli.core.training.ranks import TrainingRanks
 from videobert_cli.core.training.records import LoopEvents
 from videobert_cli.core.words.codebook import Codebook
@@ -41,6 +45,20 @@ _LEAST_NUM_TOKENS, _BYTES_PER_TOKEN = 3, 64
 
 
 @dataclass(frozen=True, kw_only=True)
+class PretrainData:
+    """What a model is trained on and measured by.
+
+    `segments` are the labelled ones of all splits, for heads of labels; `ask` is put to the model in validations, as
+    often as `pretrain.probe` says.
+    """
+
+    train: TokenCorpus | Sequence[Document]
+    held_out: TokenCorpus | Sequence[Document]
+    segments: Sequence[LabelledWords] = ()
+    ask: Ask | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PretrainResult:
     """The trained model in evaluation mode, how the loop ended, and what it was trained on."""
 
@@ -49,10 +67,9 @@ class PretrainResult:
     num_samples: dict[str, int]
 
 
-def pretrain_model(  # noqa: PLR0913 - all that a run gives a training
+def pretrain_model(
+    data: PretrainData,
     *,
-    train: TokenCorpus | Sequence[Document],
-    held_out: TokenCorpus | Sequence[Document],
     tokenizer: VideoBERTTokenizer,
     codebook: Codebook,
     options: PretrainOptions,
@@ -63,24 +80,27 @@ def pretrain_model(  # noqa: PLR0913 - all that a run gives a training
     events: LoopEvents,
     ranks: Ranks | None = None,
 ) -> PretrainResult:
-    """Train on the documents in `directory`, going on from its newest checkpoint, and return the model.
+    """Train on the data in `directory`, going on from its newest checkpoint, and return the model.
 
     With `ranks` all of them call this with the same arguments, and all get the model.
 
     Raises:
-        InputError: There is nothing to train on.
+        InputError: There is nothing to train on, or a column of labels has no two classes.
         InterruptedRunError: A stop was asked for; the state is saved.
     """
     vocabulary = joint_vocabulary(tokenizer)
-    samples = PretrainingSamples(train, options=options.sequences, vocabulary=vocabulary, seed=seed)
-    held_out_samples = _held_out_samples(held_out, options=options, vocabulary=vocabulary, seed=seed)
+    samples = PretrainingSamples(data.train, options=options.sequences, vocabulary=vocabulary, seed=seed)
+    events.on_message(samples.mix)
+    held_out_samples = _held_out_samples(data.held_out, options=options, vocabulary=vocabulary, seed=seed)
     model = start_model(
         options.model,
         tokenizer=tokenizer,
         codebook=codebook,
         seed=seed,
         max_num_tokens=options.sequences.max_num_tokens,
-    ).to(device)
+    )
+    model.set_label_heads(label_heads(data.segments, options.labels.heads), seed=seed)
+    model.to(device)
     freeze(model.bert, part=options.freeze, num_layers=options.freeze_num_layers)
     model.bert.encoder.recomputes_activations = options.activation_checkpointing
     compile_encoder(model.bert.encoder, wanted=options.compile, device=device, on_message=events.on_message)
@@ -97,6 +117,14 @@ def pretrain_model(  # noqa: PLR0913 - all that a run gives a training
             held_out_epoch_size=held_out_samples.epoch_size if held_out_samples else 0,
             weights=options.losses,
             validate_num_batches=options.loop.validate_num_batches,
+            labels=label_objective(
+                model.config.label_heads,
+                segments=data.segments,
+                options=options,
+                vocabulary=vocabulary,
+                seed=seed,
+            ),
+            probe=probe_of(data.ask, options=options.probe, loop=options.loop),
             ranks=together,
         )
         training = TrainingLoop(
@@ -210,8 +238,9 @@ def start_model(
         ArtifactError: The directory of `init` cannot be read.
     """
     visual_KD = torch.from_numpy(codebook.visual_embeddings())
-    if options.init != "scratch" and _is_videobert(Path(options.init)):
-        model = _continued(Path(options.init), options=options, tokenizer=tokenizer, codebook=codebook)
+    earlier = None if options.init == "scratch" else model_to_continue(Path(options.init))
+    if earlier is not None:
+        model = _continued(earlier, options=options, tokenizer=tokenizer, codebook=codebook)
         _require_positions(model.config, max_num_tokens=max_num_tokens)
         return model
     bert = None if options.init == "scratch" else load_bert(options.init)
@@ -259,12 +288,6 @@ def _require_positions(config: VideoBERTConfig, *, max_num_tokens: int) -> None:
             at="pretrain.sequences.max_num_tokens",
             fix=f"--set pretrain.sequences.max_num_tokens={config.max_position_embeddings}",
         )
-
-
-def _is_videobert(directory: Path) -> bool:
-    return (directory / "config.json").is_file() and read_config(directory / "config.json").get(
-        "model_type"
-    ) == MODEL_TYPE
 
 
 def _continued(
