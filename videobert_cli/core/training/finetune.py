@@ -71,6 +71,7 @@ def finetune_classifier(
         batch_num_sequences=options.loop.batch_num_sequences,
         max_subsampling=options.max_subsampling,
         seed=seed,
+        train_ids=[f"{segment.video_id} at {segment.start_seconds:g} s" for segment in train],
     )
     training = TrainingLoop(
         job,

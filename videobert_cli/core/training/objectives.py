@@ -1,7 +1,7 @@
 """What the loop trains: the paper's three losses over a corpus, and classes over labelled segments."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
+from videobert_cli.core.model.flops import training_flops
 from videobert_cli.core.model.losses import Score, split_labels
 from videobert_cli.core.model.pretraining import PretrainingOutput, VideoBERTForPreTraining
 from videobert_cli.core.sequences.batches import Batches
@@ -38,9 +39,11 @@ class PretrainingJob:
         held_out_epoch_size: int = 0,
         weights: LossWeights,
         validate_num_batches: int,
+        sample_id: Callable[[int], str] | None = None,
     ) -> None:
         """Args:
         batches: The training stream.
+        sample_id: Names a sequence of the training stream by its number, for a message.
         held_out: The held-out stream, None where there is none, and how many sequences its epoch has.
         """
         self.model: VideoBERTForPreTraining = model
@@ -49,6 +52,7 @@ class PretrainingJob:
         self._held_out_epoch_size = held_out_epoch_size
         self._weights = {"text": weights.text, "visual": weights.video, "alignment": weights.alignment}
         self._validate_num_batches = validate_num_batches
+        self._sample_id = sample_id
         self._device = next(model.parameters()).device
 
     def batch(self, step: int, *, first_sequence: int) -> PackedBatch:
@@ -72,6 +76,17 @@ class PretrainingJob:
         own = self.counts(batch)
         shares = {name: share(own, counts, name) for name in LOSSES}
         return PartReport(loss=self._total(output, shares=shares), metrics=_tallies(output, batch))
+
+    def num_flops(self, batch: PackedBatch) -> float:
+        """Return the operations of a batch, forward and backward."""
+        return _num_flops(self.model, batch)
+
+    def sample_ids(self, step: int, *, first_sequence: int, num_sequences: int) -> tuple[str, ...]:
+        """Return document, regime and place of each sequence of a step."""
+        if self._sample_id is None:
+            return ()
+        first = self._batches.first_number(step, first_sequence=first_sequence)
+        return tuple(map(self._sample_id, range(first, first + num_sequences)))
 
     def validate(self, *, num_parts: int = 1) -> Mapping[str, float]:
         """Return the mean losses and accuracies over the first epoch of the held-out videos, weighted by count.
@@ -142,8 +157,12 @@ class ClassificationJob:
         batch_num_sequences: int,
         max_subsampling: int,
         seed: int,
+        train_ids: Sequence[str] = (),
     ) -> None:
-        """Args: `train` and `held_out` are joint ids of each segment's words and the number of its class."""
+        """Args: `train` and `held_out` are joint ids of each segment's words and the number of its class.
+
+        `train_ids` name the training segments, for a message.
+        """
         self.model: VideoBERTForSequenceClassification = model
         self._train_words, self._train_classes = train
         self._held_words, self._held_classes = held_out
@@ -151,6 +170,7 @@ class ClassificationJob:
         self._batch_num_sequences = batch_num_sequences
         self._max_subsampling = max_subsampling
         self._seed = seed
+        self._train_ids = train_ids
         self._device = next(model.parameters()).device
         self._order = lru_cache(maxsize=2)(self._draw_epoch)
 
@@ -179,6 +199,16 @@ class ClassificationJob:
         weight = share(self.counts(batch), counts, "classes")
         accuracy = Tally(mean=float(score.num_correct) / num, count=num)
         return PartReport(loss=score.loss * weight, metrics={"accuracy": accuracy})
+
+    def num_flops(self, batch: LabelledBatch) -> float:
+        """Return the operations of a batch, forward and backward."""
+        return _num_flops(self.model, batch.packed)
+
+    def sample_ids(self, step: int, *, first_sequence: int, num_sequences: int) -> tuple[str, ...]:  # noqa: ARG002 - as in `batch`
+        """Return video and start of each segment of a step."""
+        first = step * self._batch_num_sequences
+        chosen = [self._segment_at(first + n) for n in range(num_sequences)]
+        return tuple(self._train_ids[n] for n in chosen) if self._train_ids else ()
 
     def validate(self, *, num_parts: int = 1) -> Mapping[str, float]:
         """Return the mean loss and accuracy over all held-out segments."""
@@ -218,6 +248,14 @@ class ClassificationJob:
         max_num_tokens = self.model.config.max_position_embeddings
         _, words_T = truncate(words_T[:0], words_T, max_num_tokens=max_num_tokens)
         return join(None, unmasked(words_T), vocabulary=self._vocabulary)
+
+
+def _num_flops(
+    model: VideoBERTForPreTraining | VideoBERTForSequenceClassification, batch: PackedBatch
+) -> float:
+    """Return the operations of a batch that is still on the CPU: a GPU would be waited for."""
+    lengths_B = np.diff(batch.cu_seqlens.numpy())
+    return training_flops(model.config, lengths_B=lengths_B, num_predicted=batch.masked_positions_P.shape[0])
 
 
 def _tallies(output: PretrainingOutput, batch: PackedBatch) -> dict[str, Tally]:

@@ -77,6 +77,7 @@ def pretrain_model(
             held_out_epoch_size=held_out_samples.epoch_size if held_out_samples else 0,
             weights=options.losses,
             validate_num_batches=options.loop.validate_num_batches,
+            sample_id=samples.name,
         )
         training = TrainingLoop(
             job,
