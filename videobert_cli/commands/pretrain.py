@@ -7,7 +7,8 @@ import typer
 from videobert_cli.commands import flags
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags
-from videobert_cli.commands.stage_command import StageFlags, prepared_run, run_stage
+from videobert_cli.commands.stage_command import StageFlags, prepared_run
+from videobert_cli.commands.training_flags import ReportOption, SweepOption, train
 from videobert_cli.errors import UsageError
 
 HELP = """Visual words and sentences become a pretrained model.
@@ -16,13 +17,17 @@ It learns masked language, masked visual words, and which words and sentences be
 
 What lies before it and is missing is made first; what is finished is not made again; a stopped run goes on.
 
+A page shows its curves when it is finished, and with --report at any time: pretrain/report/index.html in the run.
+
+With --sweep FILE it is trained many times with other values, and the best becomes a recipe.
+
 With --show N nothing is trained: the first N sequences are printed, and a page shows them with pictures of their words.
 
 \b
 Examples:
   videobert pretrain recipes/demo.yaml
   videobert pretrain recipes/demo.yaml --show 5
-  videobert pretrain recipes/demo.yaml --seed 1 --set run=runs/demo-1
+  videobert pretrain recipes/demo.yaml --sweep sweep.yaml
 """
 
 
@@ -38,6 +43,8 @@ def command(  # noqa: PLR0913 - one parameter a flag
             help="Print the first N training sequences, write a page of them and stop.",
         ),
     ] = None,
+    report: ReportOption = False,
+    sweep: SweepOption = None,
     overrides: flags.SetOption = [],  # noqa: B006 - typer reads the default, nothing changes it
     dry_run: flags.DryRunOption = False,
     print_config: flags.PrintConfigOption = False,
@@ -63,7 +70,11 @@ def command(  # noqa: PLR0913 - one parameter a flag
         common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose),
     )
     if show is None or print_config:
-        return run_stage("pretrain", recipe, flags=stage_flags)
+        return train("pretrain", recipe, flags=stage_flags, is_report=report, sweep=sweep)
+    if report or sweep is not None:
+        raise UsageError(
+            "--show prints sequences and trains nothing", at="command line", fix="drop --report and --sweep"
+        )
     if dry_run:
         raise UsageError(
             "--show makes what is missing before pretraining, --dry-run writes nothing",

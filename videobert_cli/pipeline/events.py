@@ -5,6 +5,7 @@ from typing import Any
 
 from videobert_cli.core.training.history import flat, read_records
 from videobert_cli.core.training.records import METRICS_NAME, LoopEvents, LoopProgress
+from videobert_cli.core.training.sinks import Sinks
 from videobert_cli.pipeline.run import Run
 
 _LOSS, _ACCURACY, _BY_KIND = "_loss", "_accuracy", "alignment_accuracy_"
@@ -12,13 +13,35 @@ _PROBE = "zero_shot."
 
 
 def loop_events(run: Run, stage: str) -> LoopEvents:
-    """Return events that the loop may raise, reported under the stage's name."""
+    """Return events that the loop may raise, reported under the stage's name and handed to where the recipe says.
+
+    Whoever watches the run (`Run.watch`) is told last of each line, and may end the training by an exception.
+    """
     news = TrainingNews(run, stage)
+    section = getattr(run.recipe, stage)
+    sinks = Sinks(
+        section.loop.log_to,
+        directory=run.directory(stage),
+        title=f"{run.paths.root.name} {stage}",
+        settings={stage: section.settings()},
+        on_problem=run.reporter.warning,
+    )
+
+    def on_start(step: int) -> None:
+        news.on_start(step)
+        sinks.start(step)
+
+    def on_record(record: Mapping[str, Any]) -> None:
+        news.on_record(record)
+        sinks.record(record)
+        run.watch(stage, record)
+
     return LoopEvents(
         on_progress=news.on_progress,
         on_message=lambda text: run.reporter.line(f"{stage}: {text}"),
-        on_start=news.on_start,
-        on_record=news.on_record,
+        on_start=on_start,
+        on_record=on_record,
+        on_end=sinks.close,
     )
 
 

@@ -8,15 +8,17 @@ from videobert_cli.artifacts import read_manifest
 from videobert_cli.core.reports.model_card import model_card
 from videobert_cli.core.training.finetune import finetune_classifier
 from videobert_cli.core.training.model_directory import ModelParts, load_model, publish_model
+from videobert_cli.core.training.sinks import require_sinks
 from videobert_cli.errors import CodebookMismatchError
 from videobert_cli.pipeline.events import loop_events
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
+from videobert_cli.pipeline.training_report import is_report_due, look
 from videobert_cli.runtime import package_version
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    return {"seed": run.recipe.seed, "finetune": run.recipe.finetune.settings()}
+    return {"seed": run.recipe.seed, "finetune": run.recipe.finetune.remembered()}
 
 
 def _inputs(run: Run) -> dict[str, str]:
@@ -106,4 +108,7 @@ STAGE = Stage(
     inputs=_inputs,
     execute=_execute,
     outputs=_outputs,
+    require=lambda run: require_sinks(run.recipe.finetune.loop.log_to, key="finetune.loop.log_to"),
+    look=lambda run: look(run, "finetune"),
+    is_look_due=lambda run: is_report_due(run, "finetune"),
 )

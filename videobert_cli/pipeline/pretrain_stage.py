@@ -16,10 +16,12 @@ from videobert_cli.core.text.tokenizer import VideoBERTTokenizer, corpus_vocabul
 from videobert_cli.core.text.vocabulary import TOKENIZER_NAME, VOCABULARY_NAME
 from videobert_cli.core.training.model_directory import ModelParts, Questions, publish_model
 from videobert_cli.core.training.pretrain import PretrainResult, pretrain_model
+from videobert_cli.core.training.sinks import require_sinks
 from videobert_cli.core.video.manifest import Split
 from videobert_cli.pipeline.events import loop_events
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
+from videobert_cli.pipeline.training_report import is_report_due, look
 from videobert_cli.runtime import package_version
 
 
@@ -224,4 +226,7 @@ STAGE = Stage(
     inputs=_inputs,
     execute=_execute,
     outputs=_outputs,
+    require=lambda run: require_sinks(run.recipe.pretrain.loop.log_to, key="pretrain.loop.log_to"),
+    look=lambda run: look(run, "pretrain"),
+    is_look_due=lambda run: is_report_due(run, "pretrain"),
 )

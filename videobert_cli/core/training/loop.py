@@ -87,7 +87,13 @@ class TrainingLoop(Generic[BatchT]):
             ResourceError: Not even one sequence at a time fits into memory; the last checkpoint stays.
         """
         self._resume()
-        self._events.on_start(self._state.step)
+        try:
+            self._events.on_start(self._state.step)
+            return self._train()
+        finally:
+            self._events.on_end()
+
+    def _train(self) -> TrainingResult:
         started, first_step = time.monotonic(), self._state.step
         self._job.model.train()
         while self._state.step < self._options.num_steps and not self._state.is_finished:

@@ -11,6 +11,7 @@ from videobert_cli.options import Options
 
 # No float16: gradients of a loss over a large vocabulary are below its smallest number and would vanish, unless scaled.
 TrainingPrecision = Literal["auto", "float32", "bfloat16"]
+SinkName = Literal["tensorboard", "trackio", "wandb"]
 
 
 class OptimizerOptions(Options):
@@ -47,6 +48,10 @@ class LoopOptions(Options):
         description="Arithmetic of the products; weights stay float32. `auto`: bfloat16 where it is faster.",
     )
     log_every_steps: int = Field(default=50, ge=1, description="Steps between lines of metrics.jsonl.")
+    log_to: tuple[SinkName, ...] = Field(
+        default=(),
+        description="Where these lines go too: `tensorboard`, `trackio`, `wandb`, each an extra of its name.",
+    )
     validate_every_steps: int = Field(default=1_000, ge=1, description="Steps between validations.")
     validate_num_batches: int = Field(
         default=20, ge=1, description="Most batches of one validation of pretraining; fine-tuning takes all."
@@ -66,6 +71,15 @@ class LoopOptions(Options):
     )
 
 
+def _without(settings: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """Return settings without some dotted keys."""
+    kept = {name: value for name, value in settings.items() if name not in keys}
+    inner = [key.split(".", 1) for key in keys if "." in key]
+    for section, key in inner:
+        kept[section] = _without(kept[section], key)
+    return kept
+
+
 class LossWeights(Options):
     """`losses:` the weights of the paper's three losses in the sum."""
 
@@ -75,7 +89,7 @@ class LossWeights(Options):
 
 
 # How fast a model is made, not which.
-_NOT_REMEMBERED = frozenset({"num_workers"})
+_NOT_REMEMBERED = ("num_workers", "loop.log_to")
 
 
 class PretrainOptions(Options):
@@ -101,7 +115,7 @@ class PretrainOptions(Options):
 
     def remembered(self) -> dict[str, Any]:
         """Return the settings that the model depends on: what the stage records and compares."""
-        return {key: value for key, value in self.settings().items() if key not in _NOT_REMEMBERED}
+        return _without(self.settings(), *_NOT_REMEMBERED)
 
     @model_validator(mode="after")
     def _require_room_for_a_sequence(self) -> Self:
@@ -139,3 +153,7 @@ class FinetuneOptions(Options):
         ),
         description="Length and rhythm of the training.",
     )
+
+    def remembered(self) -> dict[str, Any]:
+        """Return the settings that the model depends on: what the stage records and compares."""
+        return _without(self.settings(), "loop.log_to")

@@ -27,13 +27,14 @@ class LoopEvents:
     """Whom the loop tells: progress, and sentences worth a line (a resume, a damaged checkpoint, an early stop).
 
     `on_start` is told after how many steps training goes on, `on_record` each line that `metrics.jsonl` gets from then
-    on; both may raise, which ends the training as a kill would.
+    on; both may raise, which ends the training as a kill would. `on_end` is told last, however it ended.
     """
 
     on_progress: Callable[[LoopProgress], None]
     on_message: Callable[[str], None]
     on_start: Callable[[int], None] = lambda _step: None
     on_record: Callable[[Mapping[str, Any]], None] = lambda _record: None
+    on_end: Callable[[], None] = lambda: None
 
 
 class MetricsLog:
