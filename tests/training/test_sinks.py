@@ -89,9 +89,9 @@ class Foreign:
         self.calls = []
         self.fails_at = None
 
-    def call(self, name, **given):
-        self.calls.append((name, given))
-        if name == self.fails_at:
+    def call(self, what, **given):
+        self.calls.append((what, given))
+        if what == self.fails_at:
             raise ConnectionError("the network is gone")
 
 

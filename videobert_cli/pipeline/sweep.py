@@ -176,10 +176,11 @@ class SweepRunner:
         return points[max(points)]
 
     def _tidy(self, study: Study, trial: Trial) -> None:
-        """Keep the checkpoints of no trial that has ended: they are for going on, and many times the model's size."""
+        """Keep of no trial that has ended what is for going on: checkpoints, many times the model's size, and tokens."""
         directory = self._trial_directory(trial.number)
-        for checkpoints in directory.glob(f"{self._target}*/checkpoints"):
-            discard(checkpoints)
+        for name in ("checkpoints", "tokens"):
+            for path in directory.glob(f"{self._target}*/{name}"):
+                discard(path)
         best = study.best
         if best is not None and best.number == trial.number:
             self._write_best(best)

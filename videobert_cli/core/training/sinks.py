@@ -178,7 +178,7 @@ class WandbSink:
 
     def close(self) -> None:
         """Finish the run."""
-        self._run.finish(quiet=True)
+        self._run.finish()
 
 
 def _identity(directory: Path) -> str:
