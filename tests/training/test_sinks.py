@@ -1,8 +1,8 @@
 """The sinks: TensorBoard read back by its own reader, a kill and a resume, W&B offline, and packages that are missing."""
 
 import importlib.util
-import sys
-import types
+import json
+import sqlite3
 
 import pytest
 from training_samples import Interrupting, KilledError, make_loop, pretraining_job
@@ -82,76 +82,78 @@ def test_a_missing_package_is_told_with_what_installs_it(monkeypatch):
     require_sinks((), key="pretrain.loop.log_to")
 
 
-class Foreign:
-    """A package that takes calls, and fails when told to."""
+class Failing:
+    """A sink whose service goes away, at the start or later."""
 
-    def __init__(self):
-        self.calls = []
-        self.fails_at = None
+    fails_at = "write"
 
-    def call(self, what, **given):
-        self.calls.append((what, given))
-        if what == self.fails_at:
+    def __init__(self, _directory, *, step):
+        self._fail("open")
+
+    def _fail(self, at):
+        if at == self.fails_at:
             raise ConnectionError("the network is gone")
 
+    def write(self, numbers, *, step):
+        self._fail("write")
 
-@pytest.fixture
-def trackio(monkeypatch):
-    foreign = Foreign()
-    module = types.ModuleType("trackio")
-    module.init = lambda **given: print("\x1b[31mhello\x1b[0m") or foreign.call("init", **given)
-    module.log = lambda numbers, step: foreign.call("log", numbers=numbers, step=step)
-    module.finish = lambda: foreign.call("finish")
-    monkeypatch.setitem(sys.modules, "trackio", module)
-    return foreign
+    def close(self):
+        self._fail("close")
 
 
-def test_trackio_gets_each_line_and_standard_output_stays_clean(tmp_path, trackio, capsys):
+def test_a_sink_that_fails_later_is_told_once_and_the_training_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(sinks_module, "TensorBoardSink", Failing)
+    problems = []
+    sinks = opened(tmp_path, "tensorboard", problems=problems)
+    loop = with_sinks(make_loop(pretraining_job(), tmp_path), sinks)
+    assert loop.run().num_steps == 12
+    assert problems == ["tensorboard takes no more numbers, the training goes on: the network is gone"]
+
+
+def test_a_sink_that_cannot_be_opened_ends_it_at_the_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(sinks_module, "TensorBoardSink", Failing)
+    monkeypatch.setattr(Failing, "fails_at", "open")
+    with pytest.raises(UsageError, match="tensorboard cannot be logged to: the network is gone"):
+        opened(tmp_path, "tensorboard").start(0)
+
+
+def log_all(directory, name):
+    """What two processes log, one after the other, of one training."""
+    problems = []
     for _ in range(2):
-        sinks = opened(tmp_path, "trackio")
+        sinks = opened(directory, name, problems=problems)
         sinks.start(0)
         for record in RECORDS:
             sinks.record(record)
         sinks.close()
-    assert capsys.readouterr().out == ""
-    starts = [given for name, given in trackio.calls if name == "init"]
-    assert starts[0] == starts[1]
-    assert starts[0]["config"] == {"pretrain": {"loop": {"num_steps": 4}}}
-    assert [given for name, given in trackio.calls if name == "log"][:3] == [
-        {"numbers": {"training/learning_rate": 0.1, "training/loss": 3.0}, "step": 2},
-        {"numbers": {"speed/tokens_per_second": 100.0}, "step": 2},
-        {"numbers": {"validation/loss": 2.5}, "step": 4},
+    assert problems == []
+
+
+@pytest.mark.full
+def test_trackio_keeps_each_line_in_its_own_database_and_standard_output_stays_clean(
+    tmp_path, monkeypatch, capfd
+):
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    pytest.importorskip("trackio", minversion="0.20")
+    log_all(tmp_path, "trackio")
+    assert capfd.readouterr().out == ""
+    with sqlite3.connect(tmp_path / "trackio" / "videobert.db") as database:
+        rows = database.execute("select run_name, step, metrics from metrics order by id").fetchall()
+        runs = database.execute("select run_name from configs").fetchall()
+    assert [(step, json.loads(numbers)) for _, step, numbers in rows[:3]] == [
+        (2, {"training/learning_rate": 0.1, "training/loss": 3.0}),
+        (2, {"speed/tokens_per_second": 100.0}),
+        (4, {"validation/loss": 2.5}),
     ]
-
-
-def test_a_sink_that_fails_later_is_told_once_and_the_training_goes_on(tmp_path, trackio):
-    problems = []
-    trackio.fails_at = "log"
-    sinks = opened(tmp_path, "trackio", problems=problems)
-    sinks.start(0)
-    for record in RECORDS:
-        sinks.record(record)
-    sinks.close()
-    assert problems == ["trackio takes no more numbers, the training goes on: the network is gone"]
-
-
-def test_a_sink_that_cannot_be_opened_ends_it_at_the_start(tmp_path, trackio):
-    trackio.fails_at = "init"
-    with pytest.raises(UsageError, match="trackio cannot be logged to: the network is gone"):
-        opened(tmp_path, "trackio").start(0)
+    # The second process goes on with the first one's run.
+    assert len(set(runs)) == len({name for name, _, _ in rows}) == 1
 
 
 @pytest.mark.full
 def test_wandb_keeps_an_offline_run(tmp_path, monkeypatch):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
-    problems = []
-    sinks = opened(tmp_path, "wandb", problems=problems)
-    sinks.start(0)
-    for record in RECORDS:
-        sinks.record(record)
-    sinks.close()
-    assert problems == []
+    log_all(tmp_path, "wandb")
     assert list(tmp_path.glob("wandb/offline-run-*/run-*.wandb"))
 
 

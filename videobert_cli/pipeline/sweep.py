@@ -176,7 +176,7 @@ class SweepRunner:
         return points[max(points)]
 
     def _tidy(self, study: Study, trial: Trial) -> None:
-        """Keep of no trial that has ended what is for going on: checkpoints, many times the model's size, and tokens."""
+        """Keep what is for going on of no trial that has ended: checkpoints, many times the model's size, tokens."""
         directory = self._trial_directory(trial.number)
         for name in ("checkpoints", "tokens"):
             for path in directory.glob(f"{self._target}*/{name}"):

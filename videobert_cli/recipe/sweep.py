@@ -195,7 +195,7 @@ class _Reading:
         return str(value)
 
     def _count(self, key: str) -> int:
-        value = self._tree.get(key)
+        value: Any = self._tree.get(key)
         if not _is_number(value, int) or value < 1:
             self._wrong((key,), "how many trials: a whole number >= 1")
             return 1

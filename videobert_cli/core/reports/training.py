@@ -78,7 +78,7 @@ def _summary(
         num_tokens = sum(rates.get(step, 0.0) * value for step, value in speed["seconds"])
         found["tokens"] = f"{number(num_tokens)}, {num_tokens / sum(seconds):,.0f} a second"
     if shares := speed.get("mfu"):
-        found["share of the peak"] = f"{number(100 * sum(value for _, value in shares) / len(shares))}%"
+        found["share of the peak"] = f"{100 * sum(value for _, value in shares) / len(shares):.2g}%"
     if memory := speed.get("memory_bytes"):
         found["most memory"] = f"{max(value for _, value in memory) / 1e9:.1f} GB"
     return found

@@ -132,7 +132,8 @@ def _watched_gradients(model: nn.Module) -> Iterator[list[str]]:
         return look
 
     trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
-    hooks = [weight.register_post_accumulate_grad_hook(watch(name)) for name, weight in trained]
+    register: Any = nn.Parameter.register_post_accumulate_grad_hook
+    hooks = [register(weight, watch(name)) for name, weight in trained]
     try:
         yield found
     finally:
