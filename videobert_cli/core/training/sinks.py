@@ -141,7 +141,7 @@ class TrackioSink:
     def __init__(self, _directory: Path, *, identity: str, title: str, settings: Mapping[str, Any]) -> None:
         import trackio
 
-        self._trackio = trackio
+        self._trackio: Any = trackio
         with _silent():
             trackio.init(project=PROJECT, name=f"{title} {identity}", config=dict(settings), resume="allow")
 
