@@ -18,7 +18,8 @@ pruner: none
 sampler: random
 space:
   pretrain.optimizer.learning_rate: {float: [1e-4, 1e-2], log: true}
-  pretrain.model.num_attention_heads: {choice: [2, 3]}
+  pretrain.model.hidden_size: {choice: [32, 48]}
+  pretrain.model.num_attention_heads: {choice: [2, 32]}
 """
 TRAINED = ("pretrain", "finetune", "evaluate*")
 
