@@ -34,7 +34,7 @@ test: install  ## every test but the longest
 	$(BIN)/python -m pytest -m "not full and not gpu"
 
 test-full: install  ## every test that this machine can run, the proofs of minutes and Ray's among them
-	$(BIN)/pip install --quiet --editable '.[dev,ray,hdf5,asr,language]'
+	$(BIN)/pip install --quiet --editable '.[dev,ray,hdf5,asr,language,tensorboard,wandb,sweep]'
 	$(BIN)/python -m pytest
 
 bench: install  ## side-by-side speed against peers, printed as ratios

@@ -111,6 +111,12 @@ class FinishedRun:
         return target
 
 
+def lasting_metrics(path: Path) -> str:
+    """The lines of a `metrics.jsonl` that are the same in every run of a recipe: all but those of speed."""
+    lines = path.read_text().splitlines(keepends=True)
+    return "".join(line for line in lines if '"speed"' not in line)
+
+
 def write_clip(path: Path, *, num_frames: int = 32) -> None:
     """Write a small video with a square that moves."""
     with av.open(str(path), "w") as container:

@@ -169,6 +169,22 @@ def free_memory_bytes(device: "torch.device") -> int:
     return max(1, min(found))
 
 
+def used_memory_bytes(device: "torch.device") -> int | None:
+    """Return the most memory a GPU has held for this process, on a CPU what this process holds; None is not known."""
+    import torch
+
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    return _kib_line(_STATUS, "VmRSS:") if device.type == "cpu" and _STATUS.is_file() else None
+
+
+def device_name(device: "torch.device") -> str:
+    """Return what the device calls itself, `NVIDIA H100 80GB HBM3`, or its kind."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def _kib_line(path: Path, name: str) -> int:
     lines = (line.split() for line in path.read_text().splitlines())
     return next(int(line[1]) * 1024 for line in lines if line and line[0] == name)

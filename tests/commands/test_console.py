@@ -91,3 +91,27 @@ def test_news_that_nobody_can_read_does_not_end_the_work(monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "stderr", _Broken(BrokenPipeError(32, "Broken pipe")))
     Console().line("news")
     Console().warning("look")
+
+
+class _Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_rows_stand_under_the_bar_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("loss", "3.500"), ("bad\x1b[2Jname", "[red]x[/red]")]
+    shown = {}
+    for terminal in ("xterm", "dumb"):
+        screen = _Screen()
+        monkeypatch.setattr(sys, "stderr", screen)
+        monkeypatch.setenv("TERM", terminal)
+        monkeypatch.setenv("COLUMNS", "80")
+        console = Console("verbose")
+        console.progress("pretrain", done=5, total=10, detail="short", rows=rows)
+        console.stage_finished("pretrain", summary="done", seconds=0.0)
+        shown[terminal] = screen.getvalue()
+    assert "loss" in shown["xterm"]
+    assert "[red]x[/red]" in shown["xterm"]
+    assert "\x1b[2J" not in shown["xterm"]
+    assert shown["xterm"].rstrip().endswith("pretrain  done")
+    assert shown["dumb"] == "pretrain: 5/10 (50%) short\npretrain  done\n"

@@ -26,7 +26,7 @@ class News:
     def warning(self, text: str) -> None:
         self.warnings.append(text)
 
-    def progress(self, stage: str, *, done: float, total: float, detail: str) -> None:
+    def progress(self, stage: str, *, done: float, total: float, detail: str, rows: Any = ()) -> None:
         pass
 
     def stage_finished(self, stage: str, *, summary: str, seconds: float) -> None:

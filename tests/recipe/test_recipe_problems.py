@@ -34,9 +34,9 @@ def test_all_problems_come_at_once_sorted_by_line(problems) -> None:
         "recipe.yaml:14: evaluate.tasks[1]: must be one of zero_shot, classify, labels, got 3",
         (
             "--set #1: pretrain.loop.batchsize: unknown key -> legal keys of pretrain.loop: num_steps, "
-            "batch_num_sequences, num_micro_batches, precision, log_every_steps, validate_every_steps, "
-            "validate_num_batches, save_every_steps, keep_num_checkpoints, early_stopping_patience, ema_decay, "
-            "final_weights"
+            "batch_num_sequences, num_micro_batches, sharding, precision, log_every_steps, log_to, "
+            "validate_every_steps, validate_num_batches, save_every_steps, keep_num_checkpoints, "
+            "early_stopping_patience, ema_decay, final_weights"
         ),
         "--set #2: seed: must be a whole number >= 0 and < 2147483648, got the text 'x'",
     ]

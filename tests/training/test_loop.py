@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from executable import lasting_metrics
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -29,7 +30,7 @@ CONSTANT = OptimizerOptions(learning_rate=1e-2, schedule="constant", weight_deca
 
 
 def metrics_text(directory):
-    return (directory / "metrics.jsonl").read_text()
+    return lasting_metrics(directory / "metrics.jsonl")
 
 
 def run(directory, **options):
@@ -299,6 +300,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_good_checkpoint(tm
     with pytest.raises(NonFiniteLossError, match="loss of step 7 is nan") as caught:
         make_loop(ScriptedJob(losses={6: float("nan")}), tmp_path, optimizer=CONSTANT).run()
     assert caught.value.at == str(tmp_path)
+    assert "the last good checkpoint is kept: step-000004" in caught.value.what
     assert "--set finetune.optimizer.learning_rate=" in caught.value.fix
     messages = []
     make_loop(ScriptedJob(), tmp_path, messages=messages, optimizer=CONSTANT).run()

@@ -106,6 +106,7 @@ def pretraining_job(**changes):
         weights=given["weights"],
         validate_num_batches=given["validate_num_batches"],
         ranks=given["ranks"],
+        sample_id=given["samples"].name,
     )
 
 
@@ -147,6 +148,12 @@ class ScriptedJob:
         factor = self.losses.get(batch.step, 1.0)
         return PartReport(loss=self.model.weight.sum() * factor, metrics={})
 
+    def num_flops(self, batch):
+        return 0.0
+
+    def sample_ids(self, step, *, first_sequence, num_sequences):
+        return [f"sample {step}"]
+
     def validate(self, *, num_parts):
         if not self.held_out_losses:
             return {}
@@ -181,6 +188,12 @@ class Interrupting:
 
     def forward(self, batch, *, counts):
         return self._job.forward(batch, counts=counts)
+
+    def num_flops(self, batch):
+        return self._job.num_flops(batch)
+
+    def sample_ids(self, step, **places):
+        return self._job.sample_ids(step, **places)
 
     def validate(self, *, num_parts):
         if self._num_validations == self._kill_in_validation:

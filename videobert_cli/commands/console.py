@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from videobert_cli.errors import ResourceError
@@ -32,6 +32,8 @@ class Console:
         self._verbosity = verbosity
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        # What stands under the bar, changed in place: the bar draws itself ten times a second.
+        self._rows: list[tuple[str, str]] = []
         self._last_line: dict[str, float] = {}
         # When a stage was first heard of, and how far it was then: a stage that goes on did not do that just now.
         self._started: dict[str, tuple[float, float]] = {}
@@ -47,14 +49,17 @@ class Console:
         """Print a warning, also under `-q`."""
         self._write(f"warning: {text}")
 
-    def progress(self, stage: str, *, done: float, total: float, detail: str) -> None:
-        """Show how far a stage is: a bar on a terminal, else a line every 30 seconds."""
+    def progress(
+        self, stage: str, *, done: float, total: float, detail: str, rows: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """Show how far a stage is: a bar on a terminal, with `rows` under it, else a line every 30 seconds."""
         if self._verbosity == "quiet":
             return
         started, first = self._started.setdefault(stage, (time.monotonic(), done))
         left = _time_left(time.monotonic() - started, done=done - first, total=total - first)
         if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-            self._show_bar(stage, done=done, total=total, detail=f"{detail}{left}")
+            shown = left.strip() if rows else f"{detail}{left}"
+            self._show_bar(stage, done=done, total=total, detail=shown, rows=rows)
             return
         now = time.monotonic()
         pause = 0.0 if self._verbosity == "verbose" else SECONDS_BETWEEN_LINES
@@ -77,24 +82,19 @@ class Console:
         if self._bar is not None:
             self._bar.stop()
             self._bar, self._tasks = None, {}
+            self._rows.clear()
 
     # --- details -------------------------------------------------------------------------------------------------
 
-    def _show_bar(self, stage: str, *, done: float, total: float, detail: str) -> None:
+    def _show_bar(
+        self, stage: str, *, done: float, total: float, detail: str, rows: Sequence[tuple[str, str]]
+    ) -> None:
         if self._bar is None:
-            from rich.console import Console as RichConsole
-            from rich.progress import BarColumn, Progress, TextColumn
-
-            columns = (
-                TextColumn("{task.description:<9}"),
-                BarColumn(bar_width=24),
-                TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-                TextColumn("{task.fields[detail]}", markup=False),
-            )
-            self._bar = Progress(*columns, console=RichConsole(stderr=True), transient=True)
+            self._bar = _new_bar(self._rows)
             self._bar.start()
         if stage not in self._tasks:
             self._tasks[stage] = self._bar.add_task(stage, total=total, detail=detail)
+        self._rows[:] = [(one_line(name), one_line(text)) for name, text in rows]
         self._bar.update(self._tasks[stage], completed=done, total=total, detail=detail)
 
     def _write(self, text: str) -> None:
@@ -102,6 +102,33 @@ class Console:
             self._bar.console.print(one_line(text), markup=False, highlight=False, soft_wrap=True)
         else:
             _tell(one_line(text))
+
+
+def _new_bar(rows: Sequence[tuple[str, str]]) -> "Progress":
+    """Return a bar that draws `rows` under itself, each cut where the screen ends."""
+    from rich.console import Console as RichConsole
+    from rich.console import RenderableType
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Table
+    from rich.text import Text
+
+    class BarWithRows(Progress):
+        def get_renderables(self) -> Iterable[RenderableType]:
+            yield from super().get_renderables()
+            table = Table.grid(padding=(0, 2, 0, 0))
+            table.add_column(style="dim", no_wrap=True, min_width=9)
+            table.add_column(no_wrap=True, overflow="ellipsis")
+            for name, text in rows:
+                table.add_row(Text(name), Text(text))
+            yield table
+
+    columns = (
+        TextColumn("{task.description:<9}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+        TextColumn("{task.fields[detail]}", markup=False),
+    )
+    return BarWithRows(*columns, console=RichConsole(stderr=True), transient=True)
 
 
 def print_results(lines: Iterable[str]) -> None:

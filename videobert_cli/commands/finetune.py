@@ -3,16 +3,21 @@
 from videobert_cli.commands import flags
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags
-from videobert_cli.commands.stage_command import StageFlags, run_stage
+from videobert_cli.commands.stage_command import StageFlags
+from videobert_cli.commands.training_flags import ReportOption, SweepOption, train
 
 HELP = """A pretrained model learns the classes of labelled segments.
 
 What lies before it and is missing is made first; `--model DIR` starts from a model made elsewhere
 with the same codebook.
 
+A page shows its curves when it is finished, and with --report at any time: finetune/report/index.html in the run.
+
+With --sweep FILE it is trained many times with other values, and the best becomes a recipe.
+
 \b
 Examples:
-  videobert finetune recipes/demo.yaml
+  videobert finetune recipes/demo.yaml --sweep sweep.yaml
   videobert finetune recipes/demo.yaml --set finetune.label=object --set run=runs/objects
   videobert finetune recipes/demo.yaml --model runs/other/pretrain/model
 """
@@ -21,6 +26,8 @@ Examples:
 def command(  # noqa: PLR0913 - one parameter a flag
     *,
     recipe: flags.RecipeArgument,
+    report: ReportOption = False,
+    sweep: SweepOption = None,
     overrides: flags.SetOption = [],  # noqa: B006 - typer reads the default, nothing changes it
     dry_run: flags.DryRunOption = False,
     print_config: flags.PrintConfigOption = False,
@@ -47,4 +54,4 @@ def command(  # noqa: PLR0913 - one parameter a flag
         is_strict=strict,
         common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose, time_limit_seconds=time_limit),
     )
-    return run_stage("finetune", recipe, flags=stage_flags, model=model)
+    return train("finetune", recipe, flags=stage_flags, model=model, is_report=report, sweep=sweep)

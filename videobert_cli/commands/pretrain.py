@@ -9,7 +9,8 @@ import typer
 from videobert_cli.commands import flags, slurm
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags
-from videobert_cli.commands.stage_command import StageFlags, load_with_flags, prepared_run, run_stage
+from videobert_cli.commands.stage_command import StageFlags, load_with_flags, prepared_run
+from videobert_cli.commands.training_flags import ReportOption, SweepOption, train
 from videobert_cli.errors import UsageError
 
 _NUM_RANKS = 8
@@ -23,13 +24,17 @@ What lies before it and is missing is made first; what is finished is not made a
 
 Several GPUs: torchrun --nproc-per-node N -m videobert_cli pretrain RECIPE; on a cluster, --emit-slurm writes the job.
 
+A page shows its curves when it is finished, and with --report at any time: pretrain/report/index.html in the run.
+
+With --sweep FILE it is trained many times with other values, and the best becomes a recipe.
+
 With --show N nothing is trained: the first N sequences are printed, and a page shows them with pictures of their words.
 
 \b
 Examples:
   videobert pretrain recipes/demo.yaml
   videobert pretrain recipes/demo.yaml --show 5
-  videobert pretrain recipes/howto100m.yaml --emit-slurm job.sh --num-ranks 16
+  videobert pretrain recipes/demo.yaml --sweep sweep.yaml
 """
 
 
@@ -55,6 +60,8 @@ def command(  # noqa: PLR0913 - one parameter a flag
             min=1, metavar="N", help=f"With --emit-slurm: GPUs, 8 a node ({_NUM_RANKS}).", show_default=False
         ),
     ] = None,
+    report: ReportOption = False,
+    sweep: SweepOption = None,
     overrides: flags.SetOption = [],  # noqa: B006 - typer reads the default, nothing changes it
     dry_run: flags.DryRunOption = False,
     print_config: flags.PrintConfigOption = False,
@@ -92,7 +99,11 @@ def command(  # noqa: PLR0913 - one parameter a flag
         arguments = slurm.without_flags(sys.argv[2:], names=_SLURM_FLAGS)
         return slurm.emit_training_slurm(emit_slurm, arguments=arguments, num_ranks=num_ranks or _NUM_RANKS)
     if show is None or print_config:
-        return run_stage("pretrain", recipe, flags=stage_flags)
+        return train("pretrain", recipe, flags=stage_flags, is_report=report, sweep=sweep)
+    if report or sweep is not None:
+        raise UsageError(
+            "--show prints sequences and trains nothing", at="command line", fix="drop --report and --sweep"
+        )
     if dry_run:
         raise UsageError(
             "--show makes what is missing before pretraining, --dry-run writes nothing",

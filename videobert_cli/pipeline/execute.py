@@ -15,6 +15,7 @@ from videobert_cli.pipeline.stage import (
     StageReport,
     begin,
     finish,
+    read_record,
     stage_status,
     stale_error,
 )
@@ -50,10 +51,20 @@ def run_pipeline(run: Run, *, target: str, upstream: bool, overwrite: bool) -> P
         MissingInputError: A stage before the target is missing and `upstream` is False.
         LeakError: The run is strict, and a finished stage shows a video in two splits.
     """
-    results = _make_all(chain(run, target=target), run, target=target, upstream=upstream, overwrite=overwrite)
+    stages = chain(run, target=target)
+    _require(stages, run)
+    results = _make_all(stages, run, target=target, upstream=upstream, overwrite=overwrite)
     last = results[-1]
     num_failed = sum(result.num_failed for result in results)
     return PipelineResult(report=last.report, was_finished=last.was_finished, num_failed=num_failed)
+
+
+def _require(stages: Sequence[Stage], run: Run) -> None:
+    """Refuse what would be found missing only when the stages before it are made."""
+    for stage in stages:
+        record = read_record(run.directory(stage.name))
+        if record is None or record.state != "finished":
+            stage.require(run)
 
 
 def make_upstream(run: Run, *, target: str, upstream: bool, overwrite: bool) -> int:

@@ -8,11 +8,13 @@ from videobert_cli.artifacts import read_manifest
 from videobert_cli.core.reports.model_card import model_card
 from videobert_cli.core.training.finetune import FinetuneResult, finetune_classifier
 from videobert_cli.core.training.model_directory import LoadedModel, ModelParts, load_model, publish_model
+from videobert_cli.core.training.sinks import require_sinks
 from videobert_cli.errors import CodebookMismatchError
 from videobert_cli.pipeline.events import loop_events
 from videobert_cli.pipeline.ranks import call_for_help
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
+from videobert_cli.pipeline.training_report import is_report_due, look
 from videobert_cli.ranks import Ranks, connected_ranks
 from videobert_cli.runtime import package_version
 
@@ -119,4 +121,7 @@ STAGE = Stage(
     execute=_execute,
     outputs=_outputs,
     help=_help,
+    require=lambda run: require_sinks(run.recipe.finetune.loop.log_to, key="finetune.loop.log_to"),
+    look=lambda run: look(run, "finetune"),
+    is_look_due=lambda run: is_report_due(run, "finetune"),
 )

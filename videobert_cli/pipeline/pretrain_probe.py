@@ -8,14 +8,14 @@ import torch
 from videobert_cli.core.metrics.evaluate import evaluate_zero_shot
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.sequences.labelled import LabelledWords, with_labels
-from videobert_cli.core.tasks.zero_shot import SLOTS, Candidates, Cloze, template_parts
+from videobert_cli.core.tasks.zero_shot import Candidates, Cloze, template_parts
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.training.model_directory import Questions
 from videobert_cli.pipeline.run import Run
 
 
 class ZeroShotProbe:
-    """Asks a model for the verbs and objects of held-out segments; `latest` holds its newest scores, for the progress.
+    """Asks a model for the verbs and objects of held-out segments.
 
     Raises:
         UsageError: `evaluate.template` does not hold two masks: better now than after the training.
@@ -30,22 +30,18 @@ class ZeroShotProbe:
         self._seen_pairs = frozenset(self._pair(segment) for segment in labelled if segment.split == "train")
         held_out = [segment for segment in labelled if segment.split == "validation"]
         self.segments = _spread(held_out, num=run.recipe.pretrain.probe.max_num_segments)
-        self.latest: dict[str, float] = {}
 
     def __call__(self, model: VideoBERTForPreTraining) -> Mapping[str, float]:
         """Return the flat metrics of `evaluate`'s zero-shot task, computed as there: in full precision."""
         device = next(model.parameters()).device
         with torch.autocast(device.type, enabled=False):
-            result = evaluate_zero_shot(
+            return evaluate_zero_shot(
                 Cloze(model, self._tokenizer, template=self._questions.template),
                 self.segments,
                 columns=self._columns,
                 candidates=Candidates(verb=self._questions.verbs, object=self._questions.objects),
                 seen_pairs=self._seen_pairs,
-            )
-        shown = [f"zero_shot.{slot}.top1" for slot in SLOTS]
-        self.latest = {name: result.metrics[name] for name in shown}
-        return result.metrics
+            ).metrics
 
     def _pair(self, segment: LabelledWords) -> tuple[str, str]:
         verb, object_ = self._columns

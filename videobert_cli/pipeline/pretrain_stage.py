@@ -23,13 +23,15 @@ from videobert_cli.core.training.model_directory import (
 )
 from videobert_cli.core.training.pretrain import PretrainData, PretrainResult, pretrain_model
 from videobert_cli.core.training.probe import Ask
+from videobert_cli.core.training.sinks import require_sinks
 from videobert_cli.core.video.manifest import Split, manifest_columns
 from videobert_cli.errors import InputError
 from videobert_cli.pipeline.events import loop_events
-from videobert_cli.pipeline.pretrain_probe import ZeroShotProbe, zero_shot_probe
+from videobert_cli.pipeline.pretrain_probe import zero_shot_probe
 from videobert_cli.pipeline.ranks import call_for_help
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
+from videobert_cli.pipeline.training_report import is_report_due, look
 from videobert_cli.pipeline.word_shift import report_word_shift, usage_of_run
 from videobert_cli.ranks import Ranks, connected_ranks
 from videobert_cli.runtime import package_version
@@ -163,7 +165,7 @@ def _train(
     *,
     tokenizer: VideoBERTTokenizer,
     ranks: Ranks,
-    probe: ZeroShotProbe | Ask | None,
+    probe: Ask | None,
 ) -> PretrainResult:
     options = run.recipe.pretrain
     data = PretrainData(
@@ -172,7 +174,6 @@ def _train(
         segments=run.segments if options.labels.heads else (),
         ask=probe,
     )
-    latest = (lambda: probe.latest) if isinstance(probe, ZeroShotProbe) else dict
     return pretrain_model(
         data,
         tokenizer=tokenizer,
@@ -182,7 +183,7 @@ def _train(
         seed=run.recipe.seed,
         device=run.device,
         stop=run.stop,
-        events=loop_events(run, "pretrain", latest=latest),
+        events=loop_events(run, "pretrain"),
         ranks=ranks,
     )
 
@@ -309,4 +310,7 @@ STAGE = Stage(
     execute=_execute,
     outputs=_outputs,
     help=_help,
+    require=lambda run: require_sinks(run.recipe.pretrain.loop.log_to, key="pretrain.loop.log_to"),
+    look=lambda run: look(run, "pretrain"),
+    is_look_due=lambda run: is_report_due(run, "pretrain"),
 )

@@ -1,11 +1,11 @@
 """A run: one directory that a recipe fills, its lock, and the inputs that several stages share."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -88,11 +88,13 @@ class Run:
         external_model: Path | None = None,
         on_failed: Literal["keep", "retry"] = "keep",
         is_strict: bool = False,
+        watch: Callable[[str, Mapping[str, Any]], None] = lambda _stage, _record: None,
     ) -> None:
         """Args:
         external_model: A model directory made elsewhere, in place of the run's own (`--model`).
         on_failed: What becomes of videos that could not be read before (`--retry-failed`).
         is_strict: Whether a video in two splits is an error (`--strict`).
+        watch: Is told each line that a stage's `metrics.jsonl` gets; what it raises ends the training.
         """
         self.loaded = loaded
         self.recipe: Recipe = loaded.recipe
@@ -103,6 +105,7 @@ class Run:
         self.external_model = external_model
         self.on_failed = on_failed
         self.is_strict = is_strict
+        self.watch = watch
 
     def directory(self, stage: str) -> Path:
         """Return a stage's directory; work on a model made elsewhere has a directory of its own beside it."""

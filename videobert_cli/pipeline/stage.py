@@ -42,6 +42,7 @@ class Stage:
     beside the outputs only where the run is held (`may_write`).
 
     `help` is what the other ranks of a `torchrun` do when rank 0, which runs `execute`, calls for them.
+    `require` refuses, before anything is made, what an unfinished stage could not be made with: a missing package.
 
     `look` makes what people look at and no stage reads, after the stage is finished, and returns flat numbers for its
     report; whether that is due (`is_look_due`) is asked again only by the stage's own command.
@@ -56,6 +57,7 @@ class Stage:
     is_complete: Callable[[Run], bool] = lambda _run: True
     changed_items: Callable[[Run], tuple[str, ...]] = lambda _run: ()
     check: Callable[[Run, bool], Mapping[str, Any]] = lambda _run, may_write: {}  # noqa: ARG005
+    require: Callable[[Run], None] = lambda _run: None
     look: Callable[[Run], Mapping[str, Any]] = lambda _run: {}
     is_look_due: Callable[[Run], bool] = lambda _run: False
     help: Callable[[Run], None] = lambda _run: None

@@ -33,7 +33,12 @@ def recipe_hash(recipe: Recipe) -> str:
 
 def resolved_yaml(recipe: Recipe) -> str:
     """Return the recipe as YAML with every default explicit."""
-    return "\n".join(text for text, _ in _lines(recipe.settings())) + "\n"
+    return settings_yaml(recipe.settings())
+
+
+def settings_yaml(settings: Mapping[str, Any]) -> str:
+    """Return a tree of settings as YAML."""
+    return "\n".join(text for text, _ in _lines(settings)) + "\n"
 
 
 def print_config(loaded: LoadedRecipe) -> str:

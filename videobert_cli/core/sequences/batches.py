@@ -70,10 +70,13 @@ class Batches:
         self._max_num_tokens = max_num_tokens
         self._kept: tuple[int, SequenceBlock] | None = None
 
+    def first_number(self, step: int, *, first_sequence: int) -> int:
+        """Return the number in the stream of the first sequence that the batch of `step` holds."""
+        return step * self._num_sequences if self._max_num_tokens is None else first_sequence
+
     def batch(self, step: int, *, first_sequence: int) -> PackedBatch:
         """Return the batch of `step`: with a budget it begins at `first_sequence`, else the step says where."""
-        if self._max_num_tokens is None:
-            first_sequence = step * self._num_sequences
+        first_sequence = self.first_number(step, first_sequence=first_sequence)
         size, number = self._loader.num_sequences, first_sequence
         parts: list[SequenceBlock] = []
         num_tokens = 0

@@ -104,6 +104,13 @@ class PretrainingSamples:
         """Return the sample that is sequence `number` of the endless stream, and its epoch."""
         return self._order.sample(number)
 
+    def name(self, number: int) -> str:
+        """Return what people can find sequence `number` of the stream by: its document, regime and place there."""
+        sample, epoch = self.sample(number)
+        unit = "window" if sample.regime == "video" else "sentence"
+        regime = sample.regime.replace("_", "-")
+        return f"{self.corpus.id(sample.document)} ({regime}, {unit} {sample.item}, epoch {epoch})"
+
     def numbers(self, first: int, stop: int) -> np.ndarray:
         """Return samples [first, stop) of the stream as rows of (number among all samples, epoch)."""
         return self._order.numbers(first, stop)

@@ -99,6 +99,11 @@ def latest_checkpoint(directory: Path, *, on_damaged: Callable[[Path, str], None
     return None
 
 
+def newest_checkpoint(directory: Path) -> Path | None:
+    """Return the newest checkpoint under a stage's directory, verified or not, None where there is none."""
+    return next(iter(_newest_first(directory / "checkpoints")), None)
+
+
 def load_checkpoint(
     path: Path,
     *,

@@ -79,6 +79,7 @@ def finetune_classifier(
         max_subsampling=options.max_subsampling,
         seed=seed,
         ranks=together,
+        train_ids=[f"{segment.video_id} at {segment.start_seconds:g} s" for segment in train],
     )
     training = TrainingLoop(
         job,

@@ -68,6 +68,12 @@ class TrainingJob(Protocol[BatchT]):
     def forward(self, batch: BatchT, *, counts: Mapping[str, float]) -> PartReport:
         """Run the forward pass of a part; `counts` are those of the whole batch that it is a part of."""
 
+    def num_flops(self, batch: BatchT) -> float:
+        """Return the operations that `batch` takes forward and backward, 0 where nobody counts them."""
+
+    def sample_ids(self, step: int, *, first_sequence: int, num_sequences: int) -> Sequence[str]:
+        """Return what people can find the sequences of a step's batch by, in their order; for a message."""
+
     def validate(self, *, num_parts: int) -> Mapping[str, float]:
         """Return held-out metrics, among them `loss`, lower being better; empty where there is nothing held out.
 

@@ -24,6 +24,7 @@ from videobert_cli.core.training.checkpoint import (
     save_checkpoint,
 )
 from videobert_cli.core.training.job import BatchT, TrainingJob
+from videobert_cli.core.training.meter import Meter
 from videobert_cli.core.training.optimizer import build_optimizer
 from videobert_cli.core.training.options import LoopOptions, OptimizerOptions
 from videobert_cli.core.training.ranks import ALONE, TrainingRanks
@@ -69,7 +70,8 @@ class TrainingLoop(Generic[BatchT]):
         self._optimizer = build_optimizer(job.model, options=optimizer)
         decay = loop.ema_decay
         self._average = None if decay is None else WeightAverage(job.model, decay=decay)
-        self._log = MetricsLog(directory, is_writing=ranks.is_first)
+        self._log = MetricsLog(directory, on_record=self._events.on_record, is_writing=ranks.is_first)
+        self._meter = Meter(device, precision=loop.precision)
         self._state = TrainingState()
         self._step = TrainingStep(
             job,
@@ -93,18 +95,22 @@ class TrainingLoop(Generic[BatchT]):
             ResourceError: Not even one sequence at a time fits into memory; the last checkpoint stays.
         """
         self._resume()
+        try:
+            self._events.on_start(self._state.step)
+            return self._train()
+        finally:
+            self._events.on_end()
+
+    def _train(self) -> TrainingResult:
         started, first_step = time.monotonic(), self._state.step
         self._job.model.train()
         while self._state.step < self._options.num_steps and not self._state.is_finished:
             self._take_step()
             # Log before validating and saving: a checkpoint then never holds sums of a line already written.
-            if (
-                self._state.step % self._options.log_every_steps == 0
-                or self._state.step == self._options.num_steps
-            ):
-                self._report((self._state.step - first_step) / max(1e-9, time.monotonic() - started))
-            self._validate_if_due()
-            self._save_if_due()
+            self._report((self._state.step - first_step) / max(1e-9, time.monotonic() - started))
+            with self._meter.paused():
+                self._validate_if_due()
+                self._save_if_due()
             if self._ranks.agree_to_stop(self._stop):
                 self._save()
                 self._stop.raise_if_requested(
@@ -121,9 +127,20 @@ class TrainingLoop(Generic[BatchT]):
         # A small batch may be cut into fewer, which tells nothing of the next.
         self._state.num_micro_batches = max(self._state.num_micro_batches, result.num_micro_batches)
         self._log.add(self._state, result.metrics)
+        # All ranks' tokens, and this device's part of the work.
+        self._meter.add(num_tokens=result.num_tokens, num_flops=result.num_flops / self._ranks.num)
 
     def _report(self, steps_per_second: float) -> None:
-        means = self._log.write_means(self._state, learning_rate=self._optimizer.param_groups[0]["lr"])
+        """Log when due, and tell how far it is then, and once a second between two lines."""
+        is_last = self._state.step == self._options.num_steps
+        if self._state.step % self._options.log_every_steps == 0 or is_last:
+            means = self._log.write_means(self._state, learning_rate=self._optimizer.param_groups[0]["lr"])
+            self._log.write_speed(self._state, self._meter.read())
+        elif self._meter.is_news_due():
+            means = self._log.means(self._state)
+        else:
+            return
+        self._meter.told()
         self._events.on_progress(
             LoopProgress(
                 step=self._state.step,

@@ -1,7 +1,7 @@
 """What the loop trains: the paper's three losses over a corpus, and classes over labelled segments."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Self
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
+from videobert_cli.core.model.flops import training_flops
 from videobert_cli.core.model.losses import Score, split_labels
 from videobert_cli.core.model.pretraining import PretrainingOutput, VideoBERTForPreTraining
 from videobert_cli.core.sequences.batches import Batches
@@ -46,9 +47,11 @@ class PretrainingJob:
         labels: LabelObjective | None = None,
         probe: Probe | None = None,
         ranks: TrainingRanks = ALONE,
+        sample_id: Callable[[int], str] | None = None,
     ) -> None:
         """Args:
         batches: The training stream.
+        sample_id: Names a sequence of the training stream by its number, for a message.
         held_out: The held-out stream, None where there is none, and how many sequences its epoch has.
         labels: Labels that are learned too, None for none.
         probe: What else a validation asks, None for nothing.
@@ -65,6 +68,7 @@ class PretrainingJob:
         self._labels = labels
         self._probe = probe
         self._num_steps_done = 0
+        self._sample_id = sample_id
         self._device = next(model.parameters()).device
 
     def batch(self, step: int, *, first_sequence: int) -> PretrainingBatch:
@@ -94,6 +98,18 @@ class PretrainingJob:
         own = self.counts(batch)
         shares = {name: share(own, counts, name) for name in own}
         return PartReport(loss=self._total(output, shares=shares), metrics=tallies)
+
+    def num_flops(self, batch: PretrainingBatch) -> float:
+        """Return the operations of a batch, forward and backward."""
+        packed = (batch.stream, None if batch.segments is None else batch.segments.packed)
+        return sum(_num_flops(self.model, part) for part in packed if part is not None)
+
+    def sample_ids(self, step: int, *, first_sequence: int, num_sequences: int) -> tuple[str, ...]:
+        """Return document, regime and place of each sequence of a step."""
+        if self._sample_id is None:
+            return ()
+        first = self._batches.first_number(step, first_sequence=first_sequence)
+        return tuple(map(self._sample_id, range(first, first + num_sequences)))
 
     def validate(self, *, num_parts: int = 1) -> Mapping[str, float]:
         """Return the mean losses and accuracies over the first epoch of the held-out videos, weighted by count.
@@ -220,9 +236,13 @@ class ClassificationJob:
         batch_num_sequences: int,
         max_subsampling: int,
         seed: int,
+        train_ids: Sequence[str] = (),
         ranks: TrainingRanks = ALONE,
     ) -> None:
-        """Args: `train` and `held_out` are joint ids of each segment's words and the number of its class."""
+        """Args: `train` and `held_out` are joint ids of each segment's words and the number of its class.
+
+        `train_ids` name the training segments, for a message.
+        """
         self._ranks = ranks
         self._parallel = ranks.parallel(model)
         self.model: VideoBERTForSequenceClassification = model
@@ -232,6 +252,7 @@ class ClassificationJob:
         self._batch_num_sequences = batch_num_sequences
         self._max_subsampling = max_subsampling
         self._seed = seed
+        self._train_ids = train_ids
         self._device = next(model.parameters()).device
         self._order = lru_cache(maxsize=2)(self._draw_epoch)
 
@@ -260,6 +281,16 @@ class ClassificationJob:
         weight = share(self.counts(batch), counts, "classes")
         accuracy = Tally(mean=float(score.num_correct) / max(1, num), count=num)
         return PartReport(loss=score.loss * weight, metrics={"accuracy": accuracy})
+
+    def num_flops(self, batch: LabelledBatch) -> float:
+        """Return the operations of a batch, forward and backward."""
+        return _num_flops(self.model, batch.packed)
+
+    def sample_ids(self, step: int, *, first_sequence: int, num_sequences: int) -> tuple[str, ...]:  # noqa: ARG002 - as in `batch`
+        """Return video and start of each segment of a step."""
+        first = step * self._batch_num_sequences
+        chosen = [self._segment_at(first + n) for n in range(num_sequences)]
+        return tuple(self._train_ids[n] for n in chosen) if self._train_ids else ()
 
     def validate(self, *, num_parts: int = 1) -> Mapping[str, float]:
         """Return the mean loss and accuracy over all held-out segments."""
@@ -301,6 +332,14 @@ class ClassificationJob:
         max_num_tokens = self.model.config.max_position_embeddings
         _, words_T = truncate(words_T[:0], words_T, max_num_tokens=max_num_tokens)
         return join(None, unmasked(words_T), vocabulary=self._vocabulary)
+
+
+def _num_flops(
+    model: VideoBERTForPreTraining | VideoBERTForSequenceClassification, batch: PackedBatch
+) -> float:
+    """Return the operations of a batch that is still on the CPU: a GPU would be waited for."""
+    lengths_B = np.diff(batch.cu_seqlens.numpy())
+    return training_flops(model.config, lengths_B=lengths_B, num_predicted=batch.masked_positions_P.shape[0])
 
 
 def _tallies(output: PretrainingOutput, batch: PackedBatch) -> dict[str, Tally]:

@@ -11,6 +11,7 @@ from videobert_cli.options import Options
 
 # No float16: gradients of a loss over a large vocabulary are below its smallest number and would vanish, unless scaled.
 TrainingPrecision = Literal["auto", "float32", "bfloat16"]
+SinkName = Literal["tensorboard", "trackio", "wandb"]
 
 
 class OptimizerOptions(Options):
@@ -65,6 +66,10 @@ class LoopOptions(Options):
         description="Arithmetic of the products; weights stay float32. `auto`: bfloat16 where it is faster.",
     )
     log_every_steps: int = Field(default=50, ge=1, description="Steps between lines of metrics.jsonl.")
+    log_to: tuple[SinkName, ...] = Field(
+        default=(),
+        description="Where these lines go too: `tensorboard`, `trackio`, `wandb`, each an extra of its name.",
+    )
     validate_every_steps: int = Field(default=1_000, ge=1, description="Steps between validations.")
     validate_num_batches: int = Field(
         default=20, ge=1, description="Most batches of one validation of pretraining; fine-tuning takes all."
@@ -93,6 +98,15 @@ class LoopOptions(Options):
 def _require_a_number_of_layers(part: FrozenPart, num_layers: int) -> None:
     if (part == "layers") != (num_layers > 0):
         raise ValueError("freeze: layers and freeze_num_layers (how many, from the input) go together")
+
+
+def _without(settings: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """Return settings without some dotted keys."""
+    kept = {name: value for name, value in settings.items() if name not in keys}
+    inner = [key.split(".", 1) for key in keys if "." in key]
+    for section, key in inner:
+        kept[section] = _without(kept[section], key)
+    return kept
 
 
 class LossWeights(Options):
@@ -148,16 +162,9 @@ class ProbeOptions(Options):
     )
 
 
-# How fast a model is made and what is asked of it meanwhile, not which model.
-_NOT_REMEMBERED = frozenset({"num_workers", "compile", "activation_checkpointing", "probe"})
-_NOT_REMEMBERED_OF_LOOP = frozenset({"sharding"})
-
-
-def _remembered(section: Options) -> dict[str, Any]:
-    """Return a section's settings without what only decides how fast the model is made."""
-    kept = {key: value for key, value in section.settings().items() if key not in _NOT_REMEMBERED}
-    loop = {key: value for key, value in kept["loop"].items() if key not in _NOT_REMEMBERED_OF_LOOP}
-    return {**kept, "loop": loop}
+# How fast a model is made, what is asked of it meanwhile and who is told, not which model.
+_NOT_REMEMBERED = ("num_workers", "compile", "activation_checkpointing", "probe")
+_NOT_REMEMBERED_OF_LOOP = ("loop.sharding", "loop.log_to")
 
 
 class PretrainOptions(Options):
@@ -198,7 +205,7 @@ class PretrainOptions(Options):
 
     def remembered(self) -> dict[str, Any]:
         """Return the settings that the model depends on: what the stage records and compares."""
-        return _remembered(self)
+        return _without(self.settings(), *_NOT_REMEMBERED, *_NOT_REMEMBERED_OF_LOOP)
 
     @model_validator(mode="after")
     def _require_a_number_of_layers(self) -> Self:
@@ -259,4 +266,4 @@ class FinetuneOptions(Options):
 
     def remembered(self) -> dict[str, Any]:
         """Return the settings that the classifier depends on: what the stage records and compares."""
-        return _remembered(self)
+        return _without(self.settings(), *_NOT_REMEMBERED_OF_LOOP)

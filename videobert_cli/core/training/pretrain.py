@@ -126,6 +126,7 @@ def pretrain_model(
             ),
             probe=probe_of(data.ask, options=options.probe, loop=options.loop),
             ranks=together,
+            sample_id=samples.name,
         )
         training = TrainingLoop(
             job,

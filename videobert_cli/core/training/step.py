@@ -1,7 +1,7 @@
 """One optimizer step: the batch in as many micro-batches as memory needs, gradients clipped, weights moved."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from torch import nn
 
 from videobert_cli.core.training.checkpoint import TrainingState
 from videobert_cli.core.training.job import BatchT, TrainingJob
+from videobert_cli.core.training.not_finite import find_cause, kept, write_cause
 from videobert_cli.core.training.optimizer import learning_rate, set_learning_rate
 from videobert_cli.core.training.options import LoopOptions, OptimizerOptions
 from videobert_cli.core.training.ranks import ALONE, TrainingRanks
@@ -33,6 +34,7 @@ class StepResult:
     num_sequences: int
     num_tokens: int
     num_micro_batches: int
+    num_flops: float
 
 
 class TrainingStep(Generic[BatchT]):
@@ -77,11 +79,11 @@ class TrainingStep(Generic[BatchT]):
         rate = learning_rate(state.step, num_steps=self._loop.num_steps, options=self._options)
         set_learning_rate(self._optimizer, rate)
         metrics, num_parts = self._accumulated(batch, state=state)
-        self.require_finite("loss", metrics["loss"], step=state.step + 1)
+        self._require_finite_step("loss", metrics["loss"], batch=batch, state=state, metrics=metrics)
         parameters = [parameter for parameter in self._job.model.parameters() if parameter.requires_grad]
         norm = nn.utils.clip_grad_norm_(parameters, self._options.max_gradient_norm)
         # Before the weights take it: a checkpoint of this step would hold nothing else to go on from.
-        self.require_finite("gradient", float(whole(norm)), step=state.step + 1)
+        self._require_finite_step("gradient", float(whole(norm)), batch=batch, state=state, metrics=metrics)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         return StepResult(
@@ -89,6 +91,7 @@ class TrainingStep(Generic[BatchT]):
             num_sequences=batch.num_sequences,
             num_tokens=batch.num_tokens,
             num_micro_batches=num_parts,
+            num_flops=self._job.num_flops(batch),
         )
 
     def autocast(self) -> AbstractContextManager[object]:
@@ -100,7 +103,36 @@ class TrainingStep(Generic[BatchT]):
             return nullcontext()
         return torch.autocast(self._device.type, dtype=getattr(torch, wanted))
 
-    def require_finite(self, name: str, value: float, *, step: int) -> None:
+    def _require_finite_step(
+        self, name: str, value: float, *, batch: BatchT, state: TrainingState, metrics: Mapping[str, float]
+    ) -> None:
+        """Refuse to move the weights by a number that is none, and say where it comes from."""
+        if math.isfinite(value) or self._ranks.num > 1:
+            # A share of the batch is not searched: each rank would find another cause, or none.
+            self.require_finite(name, value, step=state.step + 1)
+            return
+        sample_ids = self._job.sample_ids(
+            state.step, first_sequence=state.num_sequences, num_sequences=batch.num_sequences
+        )
+        cause = find_cause(
+            self._job,
+            batch,
+            metrics=metrics,
+            learning_rate=self._optimizer.param_groups[0]["lr"],
+            sample_ids=sample_ids,
+            autocast=self.autocast,
+            backward=lambda: self._computed_again(batch, state=state),
+        )
+        self.require_finite(
+            name, value, step=state.step + 1, cause=write_cause(self._directory, cause, step=state.step + 1)
+        )
+
+    def _computed_again(self, batch: BatchT, *, state: TrainingState) -> None:
+        # Clipping by a norm that is no number has spoilt every gradient that was one.
+        self._optimizer.zero_grad(set_to_none=True)
+        self._accumulated(batch, state=state)
+
+    def require_finite(self, name: str, value: float, *, step: int, cause: str = "") -> None:
         """Refuse to go on with a number that is none.
 
         Raises:
@@ -108,7 +140,7 @@ class TrainingStep(Generic[BatchT]):
         """
         if not math.isfinite(value):
             raise NonFiniteLossError(
-                f"the {name} of step {step:,} is {value}; the last good checkpoint is kept",
+                f"the {name} of step {step:,} is {value}; {kept(self._directory)}\n{cause}".rstrip(),
                 at=str(self._directory),
                 fix=f"lower the learning rate (--set {self._section}.optimizer.learning_rate=...) "
                 "in a new run directory",
