@@ -165,6 +165,19 @@ def test_a_corpus_without_samples_is_an_input_error():
         samples([])
 
 
+def test_the_mix_says_what_an_epoch_holds_and_what_the_corpus_has_not():
+    stream = samples(mixed_corpus())
+    counts = Counter(stream.sample(number)[0].regime for number in range(stream.epoch_size))
+    assert stream.mix == (
+        f"an epoch has {stream.epoch_size} sequences: {counts['text']} text alone, {counts['video']} video alone, "
+        f"{counts['video_text']} video with text"
+    )
+    lacking = samples([transcript("t", lengths=[5, 6])], video_only_share=0)
+    assert lacking.mix == (
+        "an epoch has 2 sequences: 2 text alone; there is no video with text, though the recipe gives it a share"
+    )
+
+
 # --- joining ---
 
 
