@@ -35,6 +35,7 @@ def _kill_at_random(training: Training, folder: Path, *, num_kills: int, num_ste
                 wait_until(
                     lambda: _last_step(log) >= far,  # noqa: B023 - asked only in this turn
                     is_alive=lambda pid=pid: commands.is_running(pid),
+                    every_seconds=0.01,
                 )
             time.sleep(dice.uniform(0, 1.0 if is_early else 0.02))
             os.kill(pid, signal.SIGKILL)

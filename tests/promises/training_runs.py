@@ -67,10 +67,12 @@ def train_unbroken(finished: FinishedRun, folder: Path, *, stage: str, settings:
     )
 
 
-def wait_until(is_true: Callable[[], bool], *, is_alive: Callable[[], bool]) -> bool:
+def wait_until(
+    is_true: Callable[[], bool], *, is_alive: Callable[[], bool], every_seconds: float = 0.001
+) -> bool:
     """Return whether it came true before the process ended."""
     while not is_true():
         if not is_alive():
             return is_true()
-        time.sleep(0.001)
+        time.sleep(every_seconds)
     return True
