@@ -120,6 +120,8 @@ class LostRankError(ResourceError):
 class OtherRankFailedError(VideoBERTError):
     """Another process of the same `torchrun` failed before this one, and tells; this one ends with `ends_with`."""
 
+    exit_code = 5
+
     def __init__(self, *, ends_with: int) -> None:
         super().__init__("another process of this torchrun failed first")
         self.ends_with = ends_with
