@@ -81,7 +81,7 @@ def test_a_sweep_that_is_killed_ends_as_one_that_is_not(finished_run: FinishedRu
             "quantize.num_levels changes quantize, which all trials share",
         ),
         ("pretrain.num_workers: {int: [0, 2]}", "pretrain.num_workers changes nothing that pretrain makes"),
-        ("pretrain.loop.steps: {int: [1, 2]}", "did you mean pretrain.loop.num_steps"),
+        ("pretrain.loop.steps: {int: [1, 2]}", "pretrain.loop.steps: unknown key -> did you mean num_steps?"),
     ],
 )
 def test_a_useless_key_is_told_before_any_trial(
