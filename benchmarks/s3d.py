@@ -28,7 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from videobert_cli.core.features.backbones.s3d import S3D
 from videobert_cli.core.features.backbones.s3d_backbone import MEAN_RGB, STD_RGB
 from videobert_cli.core.features.backbones.s3d_folded import FoldedS3D
-from videobert_cli.runtime import keep_freed_memory
+from videobert_cli.memory import keep_freed_memory
 
 NUM_FRAMES = 30
 SIZE = 224

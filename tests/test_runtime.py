@@ -149,7 +149,7 @@ def test_large_blocks_are_kept_for_the_next_of_their_size():
         "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
         "    for _ in range(4): torch.ones(16_000_000)\n"
         "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
-        "first = faults(); assert runtime.keep_freed_memory()\n"
+        "first = faults(); assert memory.keep_freed_memory()\n"
         "for _ in range(8): faults()\n"
         "print(first, faults())"
     )
@@ -160,13 +160,13 @@ def test_large_blocks_are_kept_for_the_next_of_their_size():
 
 LIMITED = """
 import resource, torch
-from videobert_cli import runtime
+from videobert_cli import memory
 cpu = torch.device("cpu")
-free = runtime.free_memory_bytes(cpu)
+free = memory.free_memory_bytes(cpu)
 lines = open("/proc/self/status").read().splitlines()
 size = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmSize:"))
 resource.setrlimit(resource.RLIMIT_AS, (size + 100_000_000,) * 2)
-print(free, runtime.free_memory_bytes(cpu))
+print(free, memory.free_memory_bytes(cpu))
 """
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from executable import lasting_metrics
 from training_samples import Interrupting, KilledError, ScriptedJob, make_loop, pretraining_job, weights
 
 from videobert_cli.core.training.average import WeightAverage
@@ -54,5 +55,5 @@ def test_a_killed_run_with_everything_on_ends_at_the_same_bytes(tmp_path, name):
             make_loop(Interrupting(pretraining_job(), kill_at=step), tmp_path / "broken", **options).run()
     make_loop(rest := pretraining_job(), tmp_path / "broken", **options).run()
     assert weights(rest.model) == weights(whole.model)
-    texts = [(tmp_path / kind / "metrics.jsonl").read_text() for kind in ("whole", "broken")]
+    texts = [lasting_metrics(tmp_path / kind / "metrics.jsonl") for kind in ("whole", "broken")]
     assert texts[0] == texts[1]

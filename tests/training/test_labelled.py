@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from executable import lasting_metrics
 from sklearn.metrics import f1_score
 from training_samples import (
     CONFIG,
@@ -285,7 +286,7 @@ def test_a_run_with_heads_resumes_exactly(tmp_path):
     make_loop(rest, tmp_path / "broken").run()
     assert weights(rest.model) == weights(whole.model)
     assert any(name.startswith("cls.labels.") for name in weights(whole.model))
-    texts = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "broken")]
+    texts = [lasting_metrics(tmp_path / name / "metrics.jsonl") for name in ("whole", "broken")]
     assert texts[0] == texts[1]
 
 
@@ -332,8 +333,8 @@ def test_the_probe_asks_when_it_is_due_and_changes_nothing(tmp_path):
     make_loop(probed, tmp_path / "probed").run()
     assert weights(plain.model) == weights(probed.model)
     assert len(asked) == 2
-    lines = (tmp_path / "probed" / "metrics.jsonl").read_text().splitlines()
+    lines = lasting_metrics(tmp_path / "probed" / "metrics.jsonl").splitlines()
     with_answers = [line for line in lines if '"zero_shot.verb.top1": 0.25' in line]
     assert [line[:12] for line in with_answers] == ['{"step": 8, ', '{"step": 12,']
     rest = [line.replace(', "zero_shot.verb.top1": 0.25', "") for line in lines]
-    assert rest == (tmp_path / "plain" / "metrics.jsonl").read_text().splitlines()
+    assert rest == lasting_metrics(tmp_path / "plain" / "metrics.jsonl").splitlines()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from executable import lasting_metrics
 from test_objectives import classification_job
 from training_samples import (
     Interrupting,
@@ -55,7 +56,7 @@ def test_held_out_numbers_do_not_depend_on_the_parts(kind):
 
 
 def logged(directory):
-    return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in lasting_metrics(directory / "metrics.jsonl").splitlines()]
 
 
 def test_a_run_in_micro_batches_resumes_exactly_and_logs_what_one_batch_would(tmp_path):

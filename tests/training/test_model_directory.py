@@ -16,7 +16,7 @@ from videobert_cli.core.model.options import ModelOptions
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.training.model_directory import ModelParts, Questions, load_model, publish_model
-from videobert_cli.core.training.pretrain import start_model
+from videobert_cli.core.training.start import start_model
 from videobert_cli.core.words.codebook import Codebook, fit_codebook
 from videobert_cli.core.words.options import QuantizeOptions
 from videobert_cli.errors import ArtifactError, CodebookMismatchError, ResourceError

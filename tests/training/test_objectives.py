@@ -24,9 +24,9 @@ from videobert_cli.core.model.options import ModelOptions
 from videobert_cli.core.sequences.packing import NO_LABEL, pack
 from videobert_cli.core.sequences.token_sequence import PAIRINGS
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
-from videobert_cli.core.training.objectives import ClassificationJob
+from videobert_cli.core.training.classification import ClassificationJob
 from videobert_cli.core.training.options import LossWeights, OptimizerOptions, PretrainOptions
-from videobert_cli.core.training.pretrain import start_model
+from videobert_cli.core.training.start import start_model
 from videobert_cli.core.words.codebook import fit_codebook
 from videobert_cli.core.words.options import QuantizeOptions
 from videobert_cli.errors import CodebookMismatchError, InterruptedRunError, UsageError

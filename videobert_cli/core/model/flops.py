@@ -6,6 +6,7 @@ Shapes: B sequences.
 import numpy as np
 
 from videobert_cli.core.model.config import VideoBERTConfig
+from videobert_cli.core.sequences.packing import PackedBatch
 
 # The gradient of a matrix product is two products of its size: with respect to either factor.
 _FORWARD_AND_BACKWARD = 3
@@ -24,3 +25,9 @@ def training_flops(config: VideoBERTConfig, *, lengths_B: np.ndarray, num_predic
     of_layer = num_tokens * (4 * hidden * hidden + 2 * hidden * inner) + 2 * num_pairs * hidden
     of_head = num_predicted * hidden * (hidden + config.vocab_size + config.num_visual_words)
     return 2.0 * _FORWARD_AND_BACKWARD * (config.num_hidden_layers * of_layer + of_head)
+
+
+def batch_flops(config: VideoBERTConfig, batch: PackedBatch) -> float:
+    """Return the operations of a batch that is still on the CPU: a GPU would be waited for."""
+    lengths_B = np.diff(batch.cu_seqlens.numpy())
+    return training_flops(config, lengths_B=lengths_B, num_predicted=batch.masked_positions_P.shape[0])

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from videobert_cli.core.training.options import TrainingPrecision
-from videobert_cli.runtime import device_name, has_fast_bfloat16, used_memory_bytes
+from videobert_cli.memory import used_memory_bytes
+from videobert_cli.runtime import device_name, has_fast_bfloat16
 
 if TYPE_CHECKING:
     import torch

@@ -18,7 +18,8 @@ from videobert_cli.core.training.options import LoopOptions, OptimizerOptions
 from videobert_cli.core.training.ranks import ALONE, TrainingRanks
 from videobert_cli.core.training.sharded import whole
 from videobert_cli.errors import NonFiniteLossError, ResourceError, is_out_of_memory
-from videobert_cli.runtime import derive_seed, give_back_freed_memory, give_back_memory, has_fast_bfloat16
+from videobert_cli.memory import give_back_freed_memory, give_back_memory
+from videobert_cli.runtime import derive_seed, has_fast_bfloat16
 
 Section = Literal["pretrain", "finetune"]
 

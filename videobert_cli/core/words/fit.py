@@ -15,8 +15,8 @@ from videobert_cli.core.words.projection import Projection, fit_projection
 from videobert_cli.core.words.rows import TrainingRows
 from videobert_cli.core.words.tree import Level
 from videobert_cli.errors import InterruptedRunError
+from videobert_cli.memory import free_memory_bytes
 from videobert_cli.ranks import Ranks
-from videobert_cli.runtime import free_memory_bytes
 
 # Part of the identity of an unfinished fit: raised where the same settings would give another tree.
 _ALGORITHM = 2

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from videobert_cli.core.video.frames import ClipBatch
-from videobert_cli.runtime import keep_freed_memory
+from videobert_cli.memory import keep_freed_memory
 
 # Compiling takes half a minute on a GPU: worth it only for those who bring more than a few full batches.
 _NUM_EAGER_BATCHES = 8

@@ -26,7 +26,7 @@ from videobert_cli.core.features.backbones.weights import hash_weights, load_str
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.video.clips import spread_frame_indices
 from videobert_cli.core.video.frames import ClipBatch, FrameRequest
-from videobert_cli.runtime import keep_freed_memory
+from videobert_cli.memory import keep_freed_memory
 
 FRAME_DIM = 1280
 IMAGE_SIZE = 224
