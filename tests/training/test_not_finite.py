@@ -26,7 +26,7 @@ def test_a_word_that_spoils_the_loss_is_traced_to_its_sequences_and_module(tmp_p
     holding = [
         name
         for name, part in zip(names, batch.split(4), strict=True)
-        if (part.input_ids_S == 7).any() or (part.labels_S[part.masked_positions_P] != -100).any()
+        if (part.stream.input_ids_S == 7).any() or (part.stream.labels_S != -100).any()
     ]
     lines, found = fail(job, tmp_path)
     assert lines[0].startswith("the loss of step 1 is ")
