@@ -94,20 +94,32 @@ def test_p22_a_time_limit_saves_and_stops(finished_run: FinishedRun, tmp_path: P
     finished_run.copy(tmp_path, without=("pretrain", "finetune", "evaluate*"))
     run = tmp_path / "runs" / "tiny"
     endless = ("--set", "pretrain.loop.num_steps=1000000", "--set", "pretrain.loop.save_every_steps=1000000")
-    began = time.monotonic()
-    first = shell("pretrain", "tiny.yaml", *endless, "--time-limit", "6s", "--json", folder=tmp_path)
-    assert 6 <= time.monotonic() - began < 6 + 5 + SECONDS_FOR_OTHERS
-    assert first.exit_code == 75, first.err
-    document = json.loads(first.out)
-    assert document["status"] == "interrupted"
-    what = document["error"]["what"]
-    assert what.startswith("stopped by the time limit: saved step ")
+    for limit in (6, 30, 120):
+        began = time.monotonic()
+        first = shell(
+            "pretrain", "tiny.yaml", *endless, "--time-limit", f"{limit}s", "--json", folder=tmp_path
+        )
+        assert limit <= time.monotonic() - began < limit + 5 + SECONDS_FOR_OTHERS
+        assert first.exit_code == 75, first.err
+        document = json.loads(first.out)
+        assert document["status"] == "interrupted"
+        what = document["error"]["what"]
+        assert what.startswith("stopped by the time limit: ")
+        if "saved step" in what:  # on a machine that is busy, all the time may go before the first step
+            break
     assert "run the same command again" in first.err
     saved = what.split("saved step ")[1].split(" of ")[0]
     assert [path.name for path in run.glob("pretrain/checkpoints/*")] == [
         f"step-{int(saved.replace(',', '')):06d}"
     ]
-    again = shell("pretrain", "tiny.yaml", *endless, "--time-limit", "00:00:05", folder=tmp_path)
+    again = shell(
+        "pretrain",
+        "tiny.yaml",
+        *endless,
+        "--time-limit",
+        f"00:{limit // 60:02d}:{limit % 60:02d}",
+        folder=tmp_path,
+    )
     assert again.exit_code == 75, again.err
     assert f"going on at step {saved} of 1,000,000" in again.err
 
