@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # A machine without an NVIDIA GPU gets by with the CPU build of torch, where pip can find one: gigabytes less.
 TORCH_CPU ?= torch==2.13.0
 
-.PHONY: help install demo test test-full check bench format reference clean
+.PHONY: help install demo test test-full check check-code check-tests bench format reference clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -24,10 +24,15 @@ demo: install  ## from nothing to scores and a prediction on a held-out video
 	$(BIN)/videobert predict demo/videos/test-000.mp4 --model runs/demo
 
 check: install  ## formatting, lint, types, import contracts, fast tests: under two minutes
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target check-code check-tests
+
+check-code:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+check-tests:
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not full and not gpu"
 
 test: install  ## every test but the longest

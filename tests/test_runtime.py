@@ -142,6 +142,7 @@ def test_the_version_is_known():
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep freed memory")
+@pytest.mark.slow
 def test_large_blocks_are_kept_for_the_next_of_their_size():
     code = (
         "import resource, torch; from videobert_cli import memory\n"

@@ -118,6 +118,7 @@ def test_a_relu_behind_a_pool_gives_the_same_values() -> None:
     assert torch.equal(pool(conv(x_NTHWC)), expected)
 
 
+@pytest.mark.slow
 def test_a_batch_compiles_as_one_graph() -> None:
     # What a GPU runs: a break in the graph would be a recompilation for each block, and then none at all.
     torch.manual_seed(0)

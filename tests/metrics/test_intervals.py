@@ -58,7 +58,7 @@ def test_chance_is_called_a_difference_in_one_case_of_twenty():
     videos = [f"v{n}" for n in range(60)]
     p_values = [
         paired_difference(rng.random(60) < 0.5, rng.random(60) < 0.5, videos=videos).p_value
-        for _ in range(200)
+        for _ in range(100)
     ]
     assert 0.01 < np.mean(np.array(p_values) < 0.05) < 0.11
 
