@@ -131,7 +131,7 @@ needs_a_limit = pytest.mark.skipif(
 def test_a_step_that_memory_cannot_hold_is_done_again_in_parts(tmp_path):
     told, free = under_a_limit(tmp_path / "free", room=0)
     assert told == {"messages": [], "error": None}
-    told, _ = under_a_limit(tmp_path / "tight", room=300 << 20, kill_at=1)
+    told, _ = under_a_limit(tmp_path / "tight", room=170 << 20, kill_at=1)
     assert told["error"] == "killed"
     assert told["messages"]
     assert all("memory ran out in step 1: it is done again in " in message for message in told["messages"])

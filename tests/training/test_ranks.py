@@ -100,6 +100,9 @@ def test_two_ranks_end_where_one_does(two_ranks, tmp_path, plan):
         assert metrics == pytest.approx(theirs[step], rel=RELATIVE)
     saved = torch.load(two_ranks / f"{plan}.pt")
     for name, tensor in model.state_dict().items():
+        # A key's bias changes no attention: its gradient is rounding alone, and AdamW makes whole steps of it.
+        if name.endswith("attention.self.key.bias"):
+            continue
         torch.testing.assert_close(saved[name], tensor, rtol=1e-3, atol=2e-5, msg=name)
     found = {path.name for path in (two_ranks / plan / "checkpoints").iterdir()}
     assert found == {path.name for path in (tmp_path / "checkpoints").iterdir()}

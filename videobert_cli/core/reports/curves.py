@@ -8,6 +8,7 @@ WIDTH, HEIGHT = 480, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 10, 26
 # More points than pixels: neighbours are drawn as their mean.
 _MAX_NUM_POINTS = 400
+_LEAST_SPAN = 1e-12
 _NUM_TICKS = 4
 Points = Sequence[tuple[float, float]]
 
@@ -74,7 +75,9 @@ def ticks(low: float, high: float) -> list[float]:
     >>> ticks(0.0, 10.0), ticks(2.3, 2.9)
     ([0.0, 2.5, 5.0, 7.5, 10.0], [2.2, 2.4, 2.6, 2.8, 3.0])
     """
-    span = (high - low) or abs(high) or 1.0
+    # A range that rounding alone spans is that of one number.
+    span = high - low if high - low > _LEAST_SPAN * max(1.0, abs(low), abs(high)) else abs(high) or 1.0
+    span = max(span, _LEAST_SPAN)
     rough = span / _NUM_TICKS
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(unit * factor for factor in (1, 2, 2.5, 5, 10) if unit * factor >= rough * 0.999)
