@@ -126,6 +126,24 @@ def test_sums_and_inertia_are_those_of_a_plain_loop_however_often_points_move(nu
         np.testing.assert_allclose(of_node.branches.centroids_RD[child].numpy(), mean, atol=1e-5)
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 5), st.integers(2, 8), st.integers(0, 2**32))
+def test_only_a_node_whose_children_moved_is_looked_at_again(num_points, dim, num_children, seed):
+    rng = np.random.default_rng(seed)
+    points_ND = rng.integers(-3, 4, size=(num_points, dim)).astype(np.float32)
+    of_node = level_fit(points_ND, rng.normal(size=(num_children, dim)))
+    assert of_node.is_outdated_P.tolist() == [True]
+    for _ in range(200):
+        children, centroids = of_node.children_N.clone(), of_node.branches.centroids_RD.clone()
+        changed = of_node.sweep(ALL, should_stop=go_on)
+        assert not of_node.is_outdated_P.any()
+        if not changed.any():
+            break
+        of_node.move(changed)
+        assert bool(of_node.is_outdated_P) == (not torch.equal(of_node.branches.centroids_RD, centroids))
+    assert torch.equal(of_node.children_N, children)
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [(1e20, "squares are no float32 numbers"), (float("inf"), "not finite"), (float("nan"), "not finite")],

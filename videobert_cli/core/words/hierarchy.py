@@ -165,7 +165,8 @@ class _LevelWork:
             )
             self._hooks.on_state(replace(state, draft=draft))
             self._hooks.on_progress(self._depth + draft.num_iterations / (num_iterations + 1))
-        fit.sweep(torch.ones_like(draft.is_active_P), should_stop=should_stop)
+        # The children of a settled node lie where its points were last given to them: no need to look again.
+        fit.sweep(fit.is_outdated_P.clone(), should_stop=should_stop)
         return self._ended(fit, state)
 
     def _groups(self, max_memory_bytes: int) -> list[torch.Tensor]:

@@ -37,6 +37,9 @@ class LevelFit:
         points: The points.
         nodes_N: The node of each point, a row of the level above.
         branches: The children; they are moved.
+
+    Attributes:
+        is_outdated_P: Whether a node's children have moved since the last sweep over its points, or there was none.
     """
 
     def __init__(self, points: TrainingPoints, *, nodes_N: torch.Tensor, branches: Branches) -> None:
@@ -49,6 +52,7 @@ class LevelFit:
         self._sums_RD = torch.zeros(num_children, dim, dtype=torch.float64, device=device)
         self._squares_R = torch.zeros(num_children, dtype=torch.float64, device=device)
         self._counts_R = torch.zeros(num_children, dtype=torch.int64, device=device)
+        self.is_outdated_P = torch.ones(len(branches.parents_PD), dtype=torch.bool, device=device)
         self.farthest = Farthest(branches)
 
     def counts(self) -> torch.Tensor:
@@ -82,6 +86,7 @@ class LevelFit:
             if picked_U is not None and len(picked_U) == 0:
                 continue
             self._take_block(start, stop, nodes_B=nodes_B, picked_U=picked_U, is_changed_R=is_changed_R)
+        self.is_outdated_P &= ~is_active_P
         return self._points.ranks.largest(is_changed_R.byte()).bool()
 
     def move(self, is_changed_R: torch.Tensor) -> Move:
@@ -102,6 +107,7 @@ class LevelFit:
             moves_R[row] = torch.inf
         moves_P = torch.zeros(len(branches.parents_PD), dtype=torch.float64, device=counts_R.device)
         moves_P.scatter_reduce_(0, branches.parent_R, moves_R, "amax")
+        self.is_outdated_P |= moves_P > 0
         is_lacking_P = torch.zeros_like(moves_P, dtype=torch.bool)
         is_lacking_P[branches.parent_R[counts_R == 0]] = True
         # Their farthest points are noted by the next pass. A node that had them noted and found none of use has done

@@ -174,8 +174,7 @@ def _largest(
     num_bad = 0
     for start, stop in tiles(*ranks.share(rows.num_rows, unit=TILE_NUM_ROWS)):
         block_NK = projection.apply(rows.read(start, stop), device=device)
-        lowest_K, highest_K = torch.aminmax(block_NK, dim=0)
-        block_largest_K = torch.maximum(-lowest_K, highest_K)
+        block_largest_K = block_NK.abs_().amax(dim=0)
         if not bool(torch.isfinite(block_largest_K).all()):
             num_bad += int((~torch.isfinite(block_NK)).any(dim=1).sum())
         largest_K = torch.maximum(largest_K, block_largest_K)
