@@ -93,9 +93,10 @@ NOT_BY_PLAIN_TIMES = {
     "derived__size_change_320x240_to_160x128.ts",
     "media__long_1080p_videoonly_lowbitrate.mp4",
 }
-# In levels of 255. decord scales by itself; torchcodec turns into RGB before it is scaled, with colours of its own. Which
+# In levels of 255. decord scales by itself, to one colour for every two pixels, which in a test picture of 32 x 32 is 18
+# levels off; torchcodec turns into RGB before it is scaled. Which
 # frame it is shows in test_exactness.py to the number; here a wrong one was seen to differ by 174.
-TOLERANCE = {"pyav": 0, "decord": 8, "torchcodec": 20}
+TOLERANCE = {"pyav": 0, "decord": 20, "torchcodec": 20}
 SMALL = {"resize": (32, 32), "crop_size": 32, "batch_num_clips": 64}
 
 

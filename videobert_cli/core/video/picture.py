@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 
 from videobert_cli.core.video.frames import FrameRequest
 
-# Bit-exact: the same picture on every processor, for about a tenth of the speed of this step.
+# Bit-exact: the same picture on every processor.
 _SCALING = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+# FFmpeg computes colours of their own planes with vector instructions and for each pixel; packed ones without, and one
+# colour for every two pixels. A picture takes 0.23 ms against 0.41 and is 0.3 levels off the exact one against 1.6.
+_RED_GREEN_BLUE = (2, 0, 1)  # where gbrp keeps them
 _MATRIX = struct.Struct("<9i")
 _MOST_SQUEEZED = Fraction(1, 4)
 _LONGEST_ASPECT = 8
@@ -31,13 +34,13 @@ class Orientation:
     mirror_horizontal: bool = False
     mirror_vertical: bool = False
 
-    def apply(self, rgb_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the upright picture."""
+    def apply(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the upright picture, of one colour `[H, W]` or three `[H, W, C]`."""
         if self.transpose:
-            rgb_HWC = rgb_HWC.swapaxes(0, 1)
+            picture = picture.swapaxes(0, 1)
         if self.mirror_horizontal:
-            rgb_HWC = rgb_HWC[:, ::-1]
-        return rgb_HWC[::-1] if self.mirror_vertical else rgb_HWC
+            picture = picture[:, ::-1]
+        return picture[::-1] if self.mirror_vertical else picture
 
 
 def orientation_of(frame: av.VideoFrame) -> Orientation:
@@ -106,22 +109,45 @@ class PictureMaker:
     def __init__(self, request: FrameRequest) -> None:
         self._request = request
         self._scaler = VideoReformatter()
+        self._orientation = Orientation()
+        self._degrees: int | None = None
 
     def rgb(self, frame: av.VideoFrame, *, sample_aspect: Fraction | None) -> NDArray[np.uint8]:
         """Return the frame as contiguous RGB [crop_size, crop_size, 3]; an alpha channel is dropped."""
-        orientation = orientation_of(frame)
+        orientation = self._orientation_of(frame)
         aspect = displayed_aspect(frame.width, frame.height, sample_aspect=sample_aspect)
         if orientation.transpose:
             aspect = 1 / aspect
         height, width = resized_size(aspect, resize=self._request.resize)
         coded_height, coded_width = (width, height) if orientation.transpose else (height, width)
         scaled = self._scaler.reformat(
-            frame, width=coded_width, height=coded_height, format="rgb24", interpolation=_SCALING, threads=1
+            frame, width=coded_width, height=coded_height, format="gbrp", interpolation=_SCALING, threads=1
         )
-        return self.crop(orientation.apply(cast(NDArray[np.uint8], scaled.to_ndarray())))
+        planes = [orientation.apply(_plane(scaled, number)) for number in _RED_GREEN_BLUE]
+        return np.stack([self._centre(plane_HW) for plane_HW in planes], axis=-1)
 
     def crop(self, rgb_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the centre of an upright, resized picture, contiguous."""
+        return np.ascontiguousarray(self._centre(rgb_HWC))
+
+    def _orientation_of(self, frame: av.VideoFrame) -> Orientation:
+        """Return what holds at this frame; a matrix comes with a key frame, or with another angle.
+
+        A frame that was asked for its side data lives on until Python's collector comes, for they refer to each other:
+        asking every frame took as long as a third of the decoding.
+        """
+        if frame.key_frame or frame.rotation != self._degrees:
+            self._orientation, self._degrees = orientation_of(frame), frame.rotation
+        return self._orientation
+
+    def _centre(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         size = self._request.crop_size
-        top, left = (rgb_HWC.shape[0] - size) // 2, (rgb_HWC.shape[1] - size) // 2
-        return np.ascontiguousarray(rgb_HWC[top : top + size, left : left + size])
+        top, left = (picture.shape[0] - size) // 2, (picture.shape[1] - size) // 2
+        return picture[top : top + size, left : left + size]
+
+
+def _plane(frame: av.VideoFrame, number: int) -> NDArray[np.uint8]:
+    """Return one colour of a planar frame, without the bytes that fill its rows up."""
+    plane = frame.planes[number]
+    rows = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, plane.line_size)
+    return rows[: frame.height, : frame.width]
