@@ -3,15 +3,14 @@
 import pytest
 import torch
 
-from videobert_cli.core.words.seeding import first_children
+from videobert_cli.core.words.seeding import DrawnPoints, first_children
 
 
 def starts(points_ND, *, num_children, seed=0):
     nodes_N = torch.zeros(len(points_ND), dtype=torch.int64)
     found = dict(
         first_children(
-            points_ND,
-            nodes_N,
+            DrawnPoints(points_XD=points_ND, rows_U=torch.arange(len(points_ND)), nodes_U=nodes_N),
             centroids_PD=points_ND.mean(dim=0, keepdim=True),
             num_children=num_children,
             seeds=[seed],

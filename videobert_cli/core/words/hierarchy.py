@@ -119,16 +119,14 @@ class _LevelWork:
         found: dict[int, torch.Tensor] = {}
         for picked_P in self._groups(max_memory_bytes):
             self._hooks.should_stop()
-            drawn_UD, nodes_U = draw_points(
+            drawn = draw_points(
                 self._points,
                 self._nodes_N,
                 counts_P=self._counts_P,
                 picked_P=picked_P,
                 seed=derive_seed(seed, "seeding", depth),
             )
-            found |= first_children(
-                drawn_UD, nodes_U, centroids_PD=self._parents_PD, num_children=branching, seeds=seeds
-            )
+            found |= first_children(drawn, centroids_PD=self._parents_PD, num_children=branching, seeds=seeds)
         children = [found[node] for node in range(len(seeds))]
         num_children_P = torch.tensor(
             [len(centroids) for centroids in children], device=self._counts_P.device

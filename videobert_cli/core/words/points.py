@@ -10,6 +10,7 @@ import torch
 from videobert_cli.core.words.projection import Projection, exact_unit, rounded_to
 from videobert_cli.core.words.rows import TILE_NUM_ROWS, TrainingRows
 from videobert_cli.errors import InputError
+from videobert_cli.memory import empty_in_huge_pages
 from videobert_cli.ranks import Ranks
 
 # Shapes: N rows of this process, B rows of a block, D feature after the projection.
@@ -52,7 +53,7 @@ class TrainingPoints:
         self.num_of_all = rows.num_rows
         self.dim = projection.projected_dim
         num_resident, block_num_rows = _plan(self.num, dim=self.dim, num_bytes=max_memory_bytes)
-        self._resident_ND = torch.empty(num_resident, self.dim, device=device)
+        self._resident_ND = empty_in_huge_pages(num_resident, self.dim, device=device)
         self._num_loaded = 0
         streamed = range(num_resident, self.num, block_num_rows)
         self.blocks = [(0, num_resident)] if num_resident else []
@@ -93,9 +94,10 @@ class TrainingPoints:
         if num == 0 or bool((nodes_N[1:num] >= nodes_N[: num - 1]).all()):
             return nodes_N
         order = torch.argsort(nodes_N[:num], stable=True)
-        step = max(_LEAST_MOVED_VALUES, _MOVED_ELEMENTS // num)
-        for values_ND in torch.split(self._resident_ND, step, dim=1):
-            values_ND.copy_(values_ND.index_select(0, order))
+        for start, stop in _closed_ranges(order, num_rows=max(1, _MOVED_ELEMENTS // self.dim)):
+            step = max(_LEAST_MOVED_VALUES, _MOVED_ELEMENTS // (stop - start))
+            for values_BD in torch.split(self._resident_ND[start:stop], step, dim=1):
+                values_BD.copy_(values_BD.index_select(0, order[start:stop] - start))
         self._resident_rows = self._resident_rows[order]
         self.squares_N[:num] = self.squares_N[:num][order]
         return torch.cat([nodes_N[:num][order], nodes_N[num:]])
@@ -120,10 +122,7 @@ class TrainingPoints:
         streamed = [block for block in self.blocks if block[0] >= self.num_resident]
         for start, stop in (*self._loads, *streamed):
             should_stop()
-            points_BD = self.read(start, stop)
-            if stop <= self.num_resident:
-                self._resident_ND[start:stop] = points_BD
-                self._num_loaded = stop
+            points_BD = self._load(start, stop) if stop <= self.num_resident else self.read(start, stop)
             step = max(1, _MEASURED_ELEMENTS // self.dim)
             for first in range(start, stop, step):
                 part_BD = points_BD[first - start : first - start + step].double()
@@ -132,6 +131,34 @@ class TrainingPoints:
                 self.squares_N[first : first + len(part_BD)] = rounded_to(squares_B, unit)
         total = self.ranks.sum(self.squares_N.sum(dim=0, keepdim=True))
         return self.ranks.sum(sum_D), float(total)
+
+    def _load(self, start: int, stop: int) -> torch.Tensor:
+        """Return points that are kept from now on."""
+        features_BD = self._rows.read(self.first_row + start, self.first_row + stop)
+        self._num_loaded = stop
+        return self.projection.apply(features_BD, device=self.device, out=self._resident_ND[start:stop])
+
+
+def _closed_ranges(order: torch.Tensor, *, num_rows: int) -> list[tuple[int, int]]:
+    """Return ranges of about `num_rows` rows whose rows stay among themselves in this order; longer where none is.
+
+    Children lie where their node's points were: from the second level on a row does not go far.
+
+    >>> _closed_ranges(torch.tensor([1, 0, 2, 5, 3, 4]), num_rows=3)
+    [(0, 3), (3, 6)]
+    """
+    places = torch.arange(len(order), device=order.device)
+    ends = torch.nonzero(torch.cummax(order, 0).values == places).flatten() + 1
+    ranges: list[tuple[int, int]] = []
+    start = 0
+    while start < len(order):
+        last = int(torch.searchsorted(ends, start + num_rows, right=True)) - 1
+        stop = int(ends[last]) if last >= 0 else start
+        if stop <= start:
+            stop = int(ends[last + 1])
+        ranges.append((start, stop))
+        start = stop
+    return ranges
 
 
 def _plan(num: int, *, dim: int, num_bytes: int) -> tuple[int, int]:

@@ -71,8 +71,10 @@ class Projection:
         zeros_D = torch.zeros(dim, dtype=torch.float64)
         return cls(mean_D=zeros_D, scale_D=torch.ones_like(zeros_D), components_KD=None)
 
-    def apply(self, features_ND: np.ndarray, *, device: torch.device) -> torch.Tensor:
-        """Return the projected features (N, K), float32, on `device`.
+    def apply(
+        self, features_ND: np.ndarray, *, device: torch.device, out: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the projected features (N, K), float32, on `device`: `out` where that is given.
 
         Raises:
             CodebookMismatchError: The features have another size than those of the fit.
@@ -82,7 +84,9 @@ class Projection:
                 f"features of shape {features_ND.shape} do not fit a codebook of {self.dim}-d features",
                 fix="extract with the codebook's backbone, or run `videobert quantize` on these features",
             )
-        projected_NK = torch.empty(len(features_ND), self.projected_dim, device=device)
+        projected_NK = out
+        if projected_NK is None:
+            projected_NK = torch.empty(len(features_ND), self.projected_dim, device=device)
         project = self._plain(device) if self.is_plain else self._project(device)
         step = len(features_ND) if device.type == "cuda" else max(1, _CACHED_ELEMENTS // self.dim)
         for start in range(0, len(features_ND), max(1, step)):
@@ -172,8 +176,10 @@ def _largest(
     """Return the largest absolute value (K,) of each projected dimension, float64."""
     largest_K = torch.zeros(projection.projected_dim, device=device)
     num_bad = 0
+    # One for all tiles: memory that comes and goes is paid for page by page.
+    block_NK = torch.empty(min(TILE_NUM_ROWS, rows.num_rows), projection.projected_dim, device=device)
     for start, stop in tiles(*ranks.share(rows.num_rows, unit=TILE_NUM_ROWS)):
-        block_NK = projection.apply(rows.read(start, stop), device=device)
+        block_NK = projection.apply(rows.read(start, stop), device=device, out=block_NK[: stop - start])
         block_largest_K = block_NK.abs_().amax(dim=0)
         if not bool(torch.isfinite(block_largest_K).all()):
             num_bad += int((~torch.isfinite(block_NK)).any(dim=1).sum())

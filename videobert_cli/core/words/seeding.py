@@ -7,6 +7,7 @@ company in a product decide anything.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -40,6 +41,26 @@ def max_seeding_points(num_nodes: int) -> int:
     return min(_MOST_POINTS, max(_LEAST_POINTS, _LEVEL_POINTS // num_nodes))
 
 
+@dataclass(frozen=True, kw_only=True)
+class DrawnPoints:
+    """Points that stand for those of some nodes, sorted by node: rows of a table that may hold others too.
+
+    Attributes:
+        points_XD: The table.
+        rows_U: The rows of those drawn.
+        nodes_U: The node of each.
+    """
+
+    points_XD: torch.Tensor
+    rows_U: torch.Tensor
+    nodes_U: torch.Tensor
+
+    def take(self, places: torch.Tensor) -> torch.Tensor:
+        """Return a copy of the drawn points of these places, of any shape (..., D)."""
+        found_UD = self.points_XD.index_select(0, self.rows_U[places.reshape(-1)])
+        return found_UD.view(*places.shape, -1)
+
+
 def draw_points(
     points: TrainingPoints,
     nodes_N: torch.Tensor,
@@ -47,8 +68,8 @@ def draw_points(
     counts_P: torch.Tensor,
     picked_P: torch.Tensor,
     seed: int,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the points (U, D) that stand for some nodes' points, and the node (U,) of each, sorted by node.
+) -> DrawnPoints:
+    """Return the points that stand for some nodes' points; where all points are in one place no copies of them.
 
     Whether a point is drawn depends on the seed, its place among all points and how many its node has: neither on
     blocks nor on ranks. Points of one node stay in order.
@@ -58,6 +79,11 @@ def draw_points(
     rows_of_blocks = [
         _drawn_rows(points, nodes_N, block=block, chances_P=chances_P, seed=seed) for block in points.blocks
     ]
+    if len(points.blocks) == 1 and points.ranks.num == 1:
+        (start, stop), (rows,) = points.blocks[0], rows_of_blocks
+        return DrawnPoints(
+            points_XD=points.read(start, stop), rows_U=rows, nodes_U=nodes_N[start:stop][rows].long()
+        )
     # At one place from the start: small pieces between blocks that come and go would keep the memory of those.
     num_drawn = sum(len(rows) for rows in rows_of_blocks)
     drawn_UD = torch.empty(num_drawn, points.dim, device=points.device)
@@ -70,15 +96,12 @@ def draw_points(
             nodes_U[part] = nodes_N[start:stop][rows].long()
             num_done += len(rows)
     drawn_UD, nodes_U = points.ranks.rows(drawn_UD), points.ranks.rows(nodes_U)
-    if bool((nodes_U[1:] >= nodes_U[:-1]).all()):
-        return drawn_UD, nodes_U
     order_U = torch.argsort(nodes_U, stable=True)
-    return drawn_UD.index_select(0, order_U), nodes_U[order_U]
+    return DrawnPoints(points_XD=drawn_UD, rows_U=order_U, nodes_U=nodes_U[order_U])
 
 
 def first_children(
-    drawn_UD: torch.Tensor,
-    nodes_U: torch.Tensor,
+    drawn: DrawnPoints,
     *,
     centroids_PD: torch.Tensor,
     num_children: int,
@@ -87,29 +110,28 @@ def first_children(
     """Yield nodes with the first centroids (K', D) of their children; K' < K where it has fewer distinct points.
 
     Args:
-        drawn_UD: Points, sorted by node.
-        nodes_U: The node of each.
+        drawn: The points to choose from.
         centroids_PD: The nodes' own centroids: distances are taken as seen from there.
         num_children: K.
         seeds: A seed for each of the P nodes.
     """
-    present, counts = torch.unique_consecutive(nodes_U, return_counts=True)
+    present, counts = torch.unique_consecutive(drawn.nodes_U, return_counts=True)
     ends = counts.cumsum(0).tolist()
     nodes = list(zip(present.tolist(), [0, *ends[:-1]], ends, strict=True))
     # Nodes of one size go together, and no more of them than a cache holds.
     nodes.sort(key=lambda node: (node[2] - node[1], node[0]))
-    limit = _GROUP_ELEMENTS.get(drawn_UD.device.type, 1 << 20) // drawn_UD.shape[1]
+    limit = _GROUP_ELEMENTS.get(drawn.points_XD.device.type, 1 << 20) // drawn.points_XD.shape[1]
     group: list[tuple[int, int, int]] = []
     for node in nodes:
         if group and (len(group) + 1) * (node[2] - node[1]) > limit:
             yield from _seed_group(
-                drawn_UD, group, centroids_PD=centroids_PD, num_children=num_children, seeds=seeds
+                drawn, group, centroids_PD=centroids_PD, num_children=num_children, seeds=seeds
             )
             group = []
         group.append(node)
     if group:
         yield from _seed_group(
-            drawn_UD, group, centroids_PD=centroids_PD, num_children=num_children, seeds=seeds
+            drawn, group, centroids_PD=centroids_PD, num_children=num_children, seeds=seeds
         )
 
 
@@ -142,7 +164,7 @@ def _hashes(rows: np.ndarray, *, seed: int) -> np.ndarray:
 
 
 def _seed_group(
-    drawn_UD: torch.Tensor,
+    drawn: DrawnPoints,
     group: list[tuple[int, int, int]],
     *,
     centroids_PD: torch.Tensor,
@@ -150,14 +172,14 @@ def _seed_group(
     seeds: Sequence[int],
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Yield what `first_children` does, for nodes (number, first row, end) of a group."""
-    device, largest = drawn_UD.device, group[-1][2] - group[-1][1]
+    device, largest = drawn.points_XD.device, group[-1][2] - group[-1][1]
     starts = torch.tensor([first for _, first, _ in group], device=device)
     sizes = torch.tensor([end - first for _, first, end in group], device=device)
     numbers = torch.tensor([number for number, _, _ in group], device=device)
     places_PI = torch.arange(largest, device=device).expand(len(group), largest)
     is_point_PI = places_PI < sizes[:, None]
     rows_PI = torch.where(is_point_PI, starts[:, None] + places_PI, starts[:, None])
-    points_PID = drawn_UD[rows_PI].sub_(centroids_PD[numbers][:, None])
+    points_PID = drawn.take(rows_PI).sub_(centroids_PD[numbers][:, None])
     num_candidates = 2 + int(np.log(num_children))
     firsts, draws = _draws(
         [seeds[number] for number, _, _ in group],
@@ -170,7 +192,7 @@ def _seed_group(
     chosen = _choose(steps_PID, is_point_PI, first_P=first_P, draws_PKC=draws_PKC, same_point=0.0)
     chosen_PK, num_chosen_P, total_P = chosen
     # Steps are too coarse where few points are far from all others: there float64 looks again.
-    is_coarse_P = total_P < _COARSE_STEPS * drawn_UD.shape[1] * (sizes - num_chosen_P)
+    is_coarse_P = total_P < _COARSE_STEPS * points_PID.shape[2] * (sizes - num_chosen_P)
     for place in torch.nonzero(is_coarse_P).flatten().tolist():
         one = slice(place, place + 1)
         chosen_PK[one], num_chosen_P[one], _ = _choose(
@@ -181,7 +203,7 @@ def _seed_group(
             same_point=_SAME_POINT,
         )
     for place, ((number, first, _), num_chosen) in enumerate(zip(group, num_chosen_P.tolist(), strict=True)):
-        yield number, drawn_UD[first + chosen_PK[place, :num_chosen]]
+        yield number, drawn.take(first + chosen_PK[place, :num_chosen])
 
 
 def _draws(
