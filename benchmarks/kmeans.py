@@ -131,6 +131,7 @@ def compare_fits(features_ND: np.ndarray, arguments: argparse.Namespace) -> Code
     for seed in range(arguments.seeds):
         fitted, codebook = fit_ours(features_ND, arguments, seed=seed)
         rows[0].append(fitted)
+        print(f"    videobert: {fitted.seconds:.1f} s", flush=True)
         for (name, make_node), of_peer in zip(peers, rows[1:], strict=True):
             node = make_node(arguments.num_iterations, seed)
             of_peer.append(fit_peer(name, node, features_ND, num_levels=arguments.num_levels))

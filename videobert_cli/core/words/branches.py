@@ -27,6 +27,8 @@ _MOST_IN_KERNEL = 64
 # A CPU multiplies what fits in its cache; a GPU wants large products.
 _CHUNK_ELEMENTS = {"cpu": 1 << 21, "cuda": 1 << 26}
 _CACHED_ELEMENTS = 1 << 18
+# A CPU multiplies by 16 rows, four of them zeros, in three quarters of the time that it takes by 12.
+_VECTOR_ROWS = 16
 # A GPU waits for each launch; what is made of these slots is a few hundred MB.
 _NUM_SLOTS = {"cpu": 1 << 16, "cuda": 1 << 22}
 
@@ -53,7 +55,8 @@ class Branches:
         num_parents = len(parents_PD)
         self._child_R = torch.arange(len(centroids_RD), device=device) - self.first_P[self.parent_R]
         # What tells the children of one node apart: float32 then spends its digits on that.
-        self._relative_PKD = torch.zeros(num_parents, self._most, centroids_RD.shape[1], device=device)
+        num_rows = -(-self._most // _VECTOR_ROWS) * _VECTOR_ROWS if device.type == "cpu" else self._most
+        self._relative_PKD = torch.zeros(num_parents, num_rows, centroids_RD.shape[1], device=device)
         self._offsets_PK = torch.full((num_parents, self._most), torch.inf, device=device)
         self._lengths_PK = torch.zeros(num_parents, self._most, device=device)
         self._reaches_PK = torch.zeros(num_parents, self._most, device=device)
@@ -148,8 +151,9 @@ class Branches:
             )
             return _TwoLowest(*found)
         products_GKT = self._products(points_ND, tiles, part=part, slots=slots)
-        offsets_GK = self._offsets_PK[tiles.parents_G[part]]
-        return two_lowest(products_GKT.mul_(-2).add_(offsets_GK[:, :, None]))
+        offsets_GK1 = self._offsets_PK[tiles.parents_G[part], :, None]
+        scores_GKT = points_ND.new_empty(products_GKT.shape)
+        return two_lowest(torch.add(offsets_GK1, products_GKT, alpha=-2, out=scores_GKT))
 
     def _products(self, points_ND: torch.Tensor, tiles: Tiles, *, part: slice, slots: slice) -> torch.Tensor:
         """Return each point's products (G, K, T) with its node's children."""
@@ -163,7 +167,7 @@ class Branches:
             stop = min(start + step, len(parents_G))
             chunk = slice(start * tile, stop * tile)
             local_SD = points_ND.index_select(0, points_S[chunk])
-            relative_GKD = self._relative_PKD.index_select(0, parents_G[start:stop])
+            relative_GKD = self._relative_PKD.index_select(0, parents_G[start:stop])[:, : self._most]
             torch.bmm(
                 relative_GKD, local_SD.view(-1, tile, dim).transpose(1, 2), out=products_GKT[start:stop]
             )
@@ -174,14 +178,14 @@ class Branches:
     ) -> torch.Tensor:
         """Return what `_products` does where the points of each tile lie together; a gap has products of 0."""
         parents_G, tile = tiles.parents_G[part], tiles.num_slots
-        products_GKT = points_ND.new_zeros(len(parents_G), self._most, tile)
+        products_GTK = points_ND.new_zeros(len(parents_G), tile, self._relative_PKD.shape[1])
         firsts = tiles.points_S[slots][::tile].tolist()
-        for products_KT, parent, first, count in zip(
-            products_GKT, parents_G.tolist(), firsts, tiles.counts_G[part].tolist(), strict=True
+        for products_TK, parent, first, count in zip(
+            products_GTK, parents_G.tolist(), firsts, tiles.counts_G[part].tolist(), strict=True
         ):
             local_TD = points_ND[first : first + count]
-            torch.mm(self._relative_PKD[parent], local_TD.T, out=products_KT[:, :count])
-        return products_GKT
+            torch.mm(local_TD, self._relative_PKD[parent].T, out=products_TK[:count])
+        return products_GTK[:, :, : self._most].transpose(1, 2)
 
     def _exact(
         self, points_ND: torch.Tensor, points_A: torch.Tensor, parents_A: torch.Tensor
