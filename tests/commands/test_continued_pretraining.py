@@ -32,18 +32,27 @@ def test_a_run_is_continued_and_the_words_are_compared(invoke, folder: Path) -> 
     outcome = invoke("pretrain", "tiny.yaml", *OLD, *INIT, "--set", "extract.keep=both", "--json")
     assert outcome.exit_code == 0, outcome.err
     metrics = json.loads(outcome.out)["metrics"]
-    # The same videos: the same usage; the old run's held-out videos fit a little less well than what was trained on.
+    # The same videos: the same usage.
     assert metrics["pretrain.word_shift.js_divergence"] == 0
     assert metrics["pretrain.word_shift.unused_share"] == 0
-    assert metrics["pretrain.word_shift.verdict"] == "codebook fits"
-    assert 0 < metrics["pretrain.word_shift.variance_explained_new"] < 1
+    # One held-out video fits less well than what was trained on; on some machines' last bits, not at all.
+    explained_old = metrics["pretrain.word_shift.variance_explained_old"]
+    assert explained_old < metrics["pretrain.word_shift.variance_explained_new"] < 1
+    verdict, start = {
+        True: ("codebook fits", "pretrain: the codebook fits the new data: "),
+        False: (
+            "unknown",
+            "pretrain: whether the codebook still fits is not known: the words do not tell even",
+        ),
+    }[explained_old > 0]
+    assert metrics["pretrain.word_shift.verdict"] == verdict
     report = json.loads((folder / "runs/new/pretrain/word_shift.json").read_text())
     old = json.loads((folder / "runs/tiny/pretrain/model/manifest.json").read_text())
     assert report["model"] == old["content_hash"]
     assert report["js_divergence"] == 0
     lines = [line for line in outcome.err.splitlines() if line.startswith("pretrain: ")]
     assert any(line.startswith("pretrain: word usage, new against old: 0.000 bits") for line in lines)
-    assert any(line.startswith("pretrain: the codebook fits the new data: ") for line in lines)
+    assert any(line.startswith(start) for line in lines)
     usage = json.loads((folder / "runs/new/pretrain/model/word_usage.json").read_text())
     assert usage == json.loads((folder / "runs/tiny/pretrain/model/word_usage.json").read_text())
 

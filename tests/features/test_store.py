@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import random
 import shutil
 from pathlib import Path
@@ -124,6 +125,22 @@ def test_a_kill_at_any_publish_or_unlink_of_sealing_loses_nothing(tmp_path, monk
         fill(writer_at(tmp_path / f"{at_call}"), ids)
         at_call += 1
     assert at_call > 10, "a sealing publishes or unlinks more often than that"
+
+
+def test_a_spool_folder_that_vanishes_while_it_is_looked_into_is_passed_over(tmp_path, monkeypatch) -> None:
+    fill(writer_at(tmp_path, worker="one"), ["a"])
+    emptied, scandir = tmp_path / "spool" / "two", os.scandir
+    emptied.mkdir()
+
+    def scandir_after_another_worker(path="."):
+        if Path(path) == emptied and emptied.exists():
+            emptied.rmdir()
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", scandir_after_another_worker)
+    assert verify_store(tmp_path) == []
+    assert FeatureStore.open(tmp_path).ids() == ["a"]
+    assert not emptied.exists()
 
 
 def test_a_sealed_store_takes_new_videos_and_is_unfinished_meanwhile(tmp_path) -> None:

@@ -16,6 +16,7 @@ from videobert_cli.core.words.shift import js_divergence, word_shift
 from videobert_cli.core.words.table import WordTable
 from videobert_cli.core.words.usage import (
     USAGE_NAME,
+    WordFit,
     WordUsage,
     counts_of,
     fit_of,
@@ -149,6 +150,16 @@ def test_without_features_nobody_can_tell(usage, words):
     shift = word_shift(usage, counts_of(words, list(SAME)), new_fit=None)
     assert (shift.verdict, shift.explained_ratio, shift.distance_ratio) == ("unknown", None, None)
     assert "features of one side were not kept" in shift.sentence
+
+
+def test_where_the_words_do_not_fit_the_old_data_nobody_can_tell():
+    # One held-out video of a small corpus can be farther from its words than from its own mean.
+    old_fit = WordFit(num_clips=6, mean_square=2.0, variance=1.5)
+    counts_K = np.array([3, 3])
+    old = WordUsage(counts_K=counts_K, held_out_counts_K=counts_K, fit=old_fit)
+    shift = word_shift(old, counts_K, new_fit=WordFit(num_clips=6, mean_square=1.0, variance=1.5))
+    assert (shift.verdict, shift.explained_ratio) == ("unknown", None)
+    assert "do not tell even the old run's 6 held-out clips apart" in shift.sentence
 
 
 def test_words_that_were_never_used_are_counted():

@@ -54,16 +54,22 @@ class WordShift:
         """Return the verdict as a sentence with its reason."""
         ratio = self.explained_ratio
         if ratio is None:
-            return (
-                "whether the codebook still fits is not known: the features of one side were not kept "
-                "(extract.keep: both keeps them)"
-            )
+            return f"whether the codebook still fits is not known: {self._unknown_because}"
         told = f"the words tell new clips apart {ratio:.2f} times as well as old ones"
         if self.verdict == "codebook fits":
             return f"the codebook fits the new data: {told} (a new one is due below {MIN_EXPLAINED_RATIO:g})"
         return (
             f"a new codebook is due: {told}, less than {MIN_EXPLAINED_RATIO:g}; fit one on old and new videos together "
             "(`videobert quantize` without extract.codebook) and pretrain anew"
+        )
+
+    @property
+    def _unknown_because(self) -> str:
+        if self.fit_old is None or self.fit_new is None:
+            return "the features of one side were not kept (extract.keep: both keeps them)"
+        return (
+            f"the words do not tell even the old run's {self.fit_old.num_clips:,} held-out clips apart; hold out more "
+            "videos there (data.validation_fraction) or fit a larger codebook"
         )
 
     @property

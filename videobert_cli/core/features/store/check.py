@@ -5,11 +5,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from videobert_cli import artifacts
-from videobert_cli.core.features.store.format import KIND, Location, read_index, read_rows, read_spool_item
+from videobert_cli.core.features.store.format import (
+    KIND,
+    SHARDS_NAME,
+    SPOOL_NAME,
+    Location,
+    read_index,
+    read_rows,
+    read_spool_item,
+)
 from videobert_cli.core.features.store.reader import (
     hash_items,
     index_paths,
     locate_items,
+    paths_now,
     read_description,
     spool_paths,
     store_facts,
@@ -45,7 +54,7 @@ def verify_store(directory: Path, *, depth: Depth = "items") -> list[artifacts.D
 
 def _state(directory: Path) -> list[tuple[str, int]]:
     """Return what tells that files have come or gone."""
-    paths = [directory, *directory.glob("shards"), *directory.glob("spool/*")]
+    paths = [directory, directory / SHARDS_NAME, *paths_now(directory, f"{SPOOL_NAME}/*")]
     found = []
     for path in paths:
         try:

@@ -3,6 +3,7 @@
 Shapes: T clips of one video, D feature.
 """
 
+import glob
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -147,15 +148,20 @@ def locate_items(directory: Path) -> dict[str, Location]:
 
 def index_paths(directory: Path) -> list[Path]:
     """Return the indexes of all shards that exist, sorted."""
-    return sorted(
-        path for path in (directory / SHARDS_NAME).glob("*.index.json") if not path.name.startswith(".")
-    )
+    return paths_now(directory / SHARDS_NAME, "*.index.json")
 
 
 def spool_paths(directory: Path, *, worker: str = "*") -> list[Path]:
     """Return the files of all items in flight, or of one worker's, sorted."""
-    found = (directory / SPOOL_NAME).glob(f"{worker}/*.safetensors")
-    return sorted(path for path in found if not path.name.startswith("."))
+    return paths_now(directory / SPOOL_NAME, f"{worker}/*.safetensors")
+
+
+def paths_now(directory: Path, pattern: str) -> list[Path]:
+    """Return what is there by a pattern, sorted, without temporary files; folders may vanish meanwhile.
+
+    `Path.glob` fails where another worker removes its emptied folder between the listing and the look into it.
+    """
+    return sorted(directory / name for name in glob.glob(pattern, root_dir=directory))  # noqa: PTH207
 
 
 def hash_items(locations: Iterable[Location]) -> str:
