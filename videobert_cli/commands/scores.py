@@ -1,10 +1,18 @@
 """Flat metrics as a table for people: a score, its language prior, its chance, seen and unseen pairs."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatch
 from typing import Any
 
 _COLUMNS = ("", "language_prior", "chance", "seen_pairs", "unseen_pairs")
 _HEADS = ("score", "language prior", "chance", "seen pairs", "unseen pairs")
+_FORECAST_COLUMNS = (
+    ("", "score"),
+    (".word_pairs", "word pairs"),
+    (".copy_last", "copy last"),
+    (".most_frequent", "most frequent"),
+    (".chance", "chance"),
+)
 _CLASSIFY = (
     ("accuracy", "classify.accuracy"),
     ("chance", "classify.accuracy.chance"),
@@ -31,6 +39,25 @@ def score_lines(metrics: Mapping[str, Any]) -> list[str]:
         lines += [f"  {name:<22}{metrics[key]:>8.3f}" for name, key in _CLASSIFY]
     if "labels.num_segments" in metrics:
         lines += [*([""] if lines else []), *_label_lines(metrics)]
+    if any(name.startswith("forecast.") for name in metrics):
+        lines += [*([""] if lines else []), *_forecast_lines(metrics)]
+    return lines
+
+
+def _forecast_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """Return a line for each horizon and rank, with what needs no model beside it."""
+    horizons = [name.split(".")[1] for name in metrics if fnmatch(name, "forecast.*.num_questions")]
+    num = max(metrics[f"forecast.{horizon}.num_questions"] for horizon in horizons)
+    heads = "".join(f"{head:>16}" for _, head in _FORECAST_COLUMNS)
+    lines = [f"forecast of coming words, {num:.0f} questions", f"  {'':<22}{heads}"]
+    for horizon in sorted(horizons, key=lambda name: int(name.removeprefix("horizon"))):
+        for k in (1, 5):
+            key = f"forecast.{horizon}.top{k}"
+            values = [metrics.get(f"{key}{end}") for end, _ in _FORECAST_COLUMNS]
+            cells = "".join(f"{value:>16.3f}" if value is not None else f"{'-':>16}" for value in values)
+            distance = int(horizon.removeprefix("horizon"))
+            name = f"{distance} clip{'s' * (distance > 1)} on, top-{k}"
+            lines.append(f"  {name:<22}{cells}")
     return lines
 
 

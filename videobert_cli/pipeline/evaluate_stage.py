@@ -13,10 +13,12 @@ from videobert_cli.artifacts import (
     seal,
 )
 from videobert_cli.core.metrics.evaluate import TaskResult, evaluate_classification, evaluate_zero_shot
+from videobert_cli.core.metrics.forecast import evaluate_forecast
 from videobert_cli.core.metrics.labels import evaluate_labels
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.sequences.labelled import with_labels
+from videobert_cli.core.tasks.forecast import Forecaster
 from videobert_cli.core.tasks.zero_shot import Candidates, Cloze
 from videobert_cli.core.training.model_directory import LoadedModel, load_model
 from videobert_cli.errors import InputError
@@ -31,7 +33,7 @@ TEXT_NAME = "report.txt"
 def _needs(run: Run) -> tuple[str, ...]:
     tasks = run.recipe.evaluate.tasks
     needs = ["quantize"]
-    if {"zero_shot", "labels"} & set(tasks) and not run.external_model:
+    if set(tasks) - {"classify"} and not run.external_model:
         needs.append("pretrain")
     if "classify" in tasks and not run.external_model:
         needs.append("finetune")
@@ -43,8 +45,10 @@ def _settings(run: Run) -> dict[str, Any]:
 
 
 def _inputs(run: Run) -> dict[str, str]:
-    models = {"classify": run.classifier, "zero_shot": run.pretrained, "labels": run.pretrained}
-    inputs = {f"{task}_model": read_manifest(models[task], kind="model").content_hash for task in _tasks(run)}
+    models = {task: run.classifier if task == "classify" else run.pretrained for task in _tasks(run)}
+    inputs = {
+        f"{task}_model": read_manifest(model, kind="model").content_hash for task, model in models.items()
+    }
     inputs["words"] = read_manifest(run.paths.words, kind="words").content_hash
     inputs["labels"] = run.labels_hash()
     return inputs
@@ -57,12 +61,12 @@ def _tasks(run: Run) -> tuple[str, ...]:
     facts = read_manifest(run.external_model, kind="model").facts
     if facts.get("num_classes"):
         return ("classify",)
-    has_labels = "labels" in run.recipe.evaluate.tasks and facts.get("label_heads")
-    return ("zero_shot", "labels") if has_labels else ("zero_shot",)
+    asked = {"forecast", *(["labels"] if facts.get("label_heads") else [])} & set(run.recipe.evaluate.tasks)
+    return ("zero_shot", *sorted(asked))
 
 
 def _execute(run: Run) -> StageReport:
-    measure = {"zero_shot": _zero_shot, "classify": _classify, "labels": _labels}
+    measure = {"zero_shot": _zero_shot, "classify": _classify, "labels": _labels, "forecast": _forecast}
     results = {}
     for task in _tasks(run):
         run.stop.raise_if_requested("nothing of this stage; it starts anew and gives the same scores")
@@ -76,8 +80,16 @@ def _execute(run: Run) -> StageReport:
     publish_json(directory / REPORT_NAME, {"metrics": metrics, "split": run.recipe.evaluate.split})
     publish_text(directory / TEXT_NAME, "\n".join(result.text for result in results.values() if result.text))
     seal(directory, kind="evaluation", settings=_settings(run), parents=_inputs(run), ignore=(RECORD_NAME,))
-    num_segments = max(int(value) for name, value in metrics.items() if name.endswith("num_segments"))
-    return StageReport(summary=f"{num_segments:,} {run.recipe.evaluate.split} segments", facts=metrics)
+    return StageReport(summary=_size(metrics, split=run.recipe.evaluate.split), facts=metrics)
+
+
+def _size(metrics: dict[str, float], *, split: str) -> str:
+    """Return on how much was measured, in words."""
+    for unit in ("segments", "questions"):
+        counts = [int(value) for name, value in metrics.items() if name.endswith(f"num_{unit}")]
+        if counts:
+            return f"{max(counts):,} {split} {unit}"
+    return "nothing"
 
 
 def _pretrained(run: Run, *, task: str) -> tuple[LoadedModel, VideoBERTForPreTraining]:
@@ -96,6 +108,22 @@ def _labels(run: Run) -> TaskResult:
     loaded, model = _pretrained(run, task="labels")
     segments = [segment for segment in run.segments if segment.split == run.recipe.evaluate.split]
     return evaluate_labels(model, loaded.tokenizer, segments=segments)
+
+
+def _forecast(run: Run) -> TaskResult:
+    options = run.recipe.evaluate
+    loaded, model = _pretrained(run, task="forecast")
+    held_out, train = (
+        {video_id: run.words.words(video_id) for video_id in run.split_ids(split) if video_id in run.words}
+        for split in (options.split, "train")
+    )
+    return evaluate_forecast(
+        Forecaster(model, loaded.tokenizer),
+        held_out,
+        train_videos=train,
+        num_words=run.words.num_words,
+        options=options.forecast,
+    )
 
 
 def _zero_shot(run: Run) -> TaskResult:

@@ -1,7 +1,7 @@
 """The recipe's `evaluate:` and `predict:` sections."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,13 +10,28 @@ from videobert_cli.options import Options
 PAPER_TEMPLATE = "now let me show you how to [MASK] the [MASK]"
 
 
+class ForecastOptions(Options):
+    """`evaluate.forecast:` which places of a video are asked about."""
+
+    horizons: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(1, 2, 4), min_length=1, description="How many clips after the last one seen, each measured."
+    )
+    context_num_clips: int = Field(
+        default=16, ge=1, description="Clips seen before the question; fewer where the video begins."
+    )
+    max_num_questions: int = Field(
+        default=20_000, ge=1, description="At most so many places a horizon, evenly spread over all videos."
+    )
+
+
 class EvaluateOptions(Options):
     """`evaluate:` held-out segments become scores."""
 
-    tasks: tuple[Literal["zero_shot", "classify", "labels"], ...] = Field(
+    tasks: tuple[Literal["zero_shot", "classify", "labels", "forecast"], ...] = Field(
         default=("zero_shot", "classify"),
         min_length=1,
-        description="What to measure; `labels`: the heads of labels that were pretrained (`pretrain.labels`).",
+        description="What to measure; `labels`: the heads of labels that were pretrained (`pretrain.labels`); "
+        "`forecast`: the words of coming clips.",
     )
     split: Literal["train", "validation", "test"] = Field(
         default="test", description="The videos to measure on."
@@ -26,6 +41,7 @@ class EvaluateOptions(Options):
     )
     verb: str = Field(default="verb", min_length=1, description="The manifest's column with the verb.")
     object: str = Field(default="object", min_length=1, description="The manifest's column with the object.")
+    forecast: ForecastOptions = Field(default_factory=ForecastOptions)
 
 
 class PredictOptions(Options):
