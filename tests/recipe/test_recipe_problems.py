@@ -1,7 +1,12 @@
 """Every message on its text: the key, the value, what is legal, and the guess."""
 
+from typing import get_args
+
 import pytest
 
+from videobert_cli.core.tasks.options import EvaluateTask, PredictOptions
+
+TASKS = ", ".join(get_args(EvaluateTask))
 BAD = """pretrain:
   learning_rate: 1e-4
   optimizer:
@@ -28,10 +33,10 @@ def test_all_problems_come_at_once_sorted_by_line(problems) -> None:
         "recipe.yaml:11: pretrain.loop.num_levels: unknown key -> did you mean quantize.num_levels?",
         "recipe.yaml:12: pretrain.modle: unknown key -> did you mean model?",
         (
-            "recipe.yaml:14: evaluate.tasks[0]: must be one of zero_shot, classify, labels, got the text 'zero_shto' "
+            f"recipe.yaml:14: evaluate.tasks[0]: must be one of {TASKS}, got the text 'zero_shto' "
             "-> did you mean zero_shot?"
         ),
-        "recipe.yaml:14: evaluate.tasks[1]: must be one of zero_shot, classify, labels, got 3",
+        f"recipe.yaml:14: evaluate.tasks[1]: must be one of {TASKS}, got 3",
         (
             "--set #1: pretrain.loop.batchsize: unknown key -> legal keys of pretrain.loop: num_steps, "
             "batch_num_sequences, num_micro_batches, sharding, precision, log_every_steps, log_to, "
@@ -71,7 +76,7 @@ def test_all_problems_come_at_once_sorted_by_line(problems) -> None:
             "predict:",
             (
                 "predict: must be a section (its keys indented below it), got nothing (null) "
-                "-> its keys: segment_seconds, top, inputs; or remove the line"
+                f"-> its keys: {', '.join(PredictOptions.model_fields)}; or remove the line"
             ),
         ),
         (
@@ -131,13 +136,13 @@ def test_all_problems_come_at_once_sorted_by_line(problems) -> None:
         (
             "evaluate: {tasks: classify}",
             (
-                "evaluate.tasks: must be a list, not empty, each one of zero_shot, classify, labels, got the text 'classify' "
+                f"evaluate.tasks: must be a list, not empty, each one of {TASKS}, got the text 'classify' "
                 "-> write [classify]"
             ),
         ),
         (
             "evaluate: {tasks: []}",
-            "evaluate.tasks: must be a list, not empty, each one of zero_shot, classify, labels, got an empty list",
+            f"evaluate.tasks: must be a list, not empty, each one of {TASKS}, got an empty list",
         ),
         (
             "pretrain: {model: {hidden_size: 100}}",

@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from videobert_cli.commands import flags
+from videobert_cli.commands.answer_lines import document_lines
 from videobert_cli.commands.console import Console, print_json_line, print_results
 from videobert_cli.commands.inputs import expand_inputs
 from videobert_cli.commands.models import find_models, models_of_recipe
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags, console_and_stop
-from videobert_cli.commands.timelines import timeline_lines
 from videobert_cli.errors import InputError, MissingInputError, UsageError, VideoBERTError
 
 if TYPE_CHECKING:
@@ -52,6 +52,12 @@ def command(  # noqa: PLR0913 - one parameter a flag
             min=0.1, metavar="SECONDS", help="Length of a segment without subtitles: the recipe's, else 6."
         ),
     ] = None,
+    task: Annotated[
+        list[str],
+        typer.Option(
+            "--task", metavar="NAME", help="What is asked, repeatable: the recipe's, else timeline."
+        ),
+    ] = [],  # noqa: B006 - typer reads the default, nothing changes it
     top: Annotated[
         int | None,
         typer.Option(min=1, max=100, metavar="N", help="Answers to each question: the recipe's, else 3."),
@@ -71,7 +77,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
         raise UsageError("--json and --jsonl cannot both be given", at="command line", fix="drop one of them")
     recipe, named = _split_recipe(videos)
     directories = find_models(model) if recipe is None or model else models_of_recipe(recipe)
-    options = _options(recipe, segment_seconds=segment_seconds, top=top)
+    options = _options(recipe, segment_seconds=segment_seconds, top=top, tasks=task)
     paths = expand_inputs(named or map(str, options.inputs), is_null_separated=null)
     if captions is not None and len(paths) != 1:
         raise UsageError(
@@ -82,7 +88,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     if captions is not None and not captions.is_file():
         raise MissingInputError("there is no such file", at=f"--captions {captions}", fix="check the name")
     with console_and_stop(CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose)) as (console, stop):
-        from videobert_cli.core.tasks.timeline import Predictor
+        from videobert_cli.core.tasks.predict import Predictor
         from videobert_cli.core.training.model_directory import load_model
         from videobert_cli.core.video.folders import captions_beside
         from videobert_cli.runtime import pick_device
@@ -98,7 +104,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
                 stop.raise_if_requested(f"{len(answers)} of {len(paths)} videos answered")
                 try:
                     found = captions or _readable(captions_beside(path), console=console)
-                    timeline = predictor.timeline(path, captions=found)
+                    document = predictor.document(path, captions=found)
                 except VideoBERTError as error:
                     _require_input_error(error)
                     failures.append(
@@ -106,7 +112,6 @@ def command(  # noqa: PLR0913 - one parameter a flag
                     )
                     console.warning(f"{path}: {error.what}")
                     continue
-                document = _document(timeline)
                 answers.append(document)
                 _show(document, is_json_line=jsonl, is_document=json)
         finally:
@@ -134,12 +139,23 @@ def _split_recipe(names: list[str]) -> "tuple[LoadedRecipe | None, list[str]]":
 
 
 def _options(
-    recipe: "LoadedRecipe | None", *, segment_seconds: float | None, top: int | None
+    recipe: "LoadedRecipe | None", *, segment_seconds: float | None, top: int | None, tasks: Sequence[str]
 ) -> "PredictOptions":
-    """Return the recipe's `predict:` section, or its defaults, with the flags put in."""
-    from videobert_cli.core.tasks.options import PredictOptions
+    """Return the recipe's `predict:` section, or its defaults, with the flags put in.
 
-    given = {"segment_seconds": segment_seconds, "top": top}
+    Raises:
+        UsageError: There is no such task.
+    """
+    from videobert_cli.core.tasks.options import PredictOptions, PredictTask
+
+    unknown = [task for task in tasks if task not in get_args(PredictTask)]
+    if unknown:
+        raise UsageError(
+            f"there is no task {unknown[0]!r} of predict",
+            at=f"--task {unknown[0]}",
+            fix=f"--task {' or --task '.join(get_args(PredictTask))}",
+        )
+    given = {"segment_seconds": segment_seconds, "top": top, "tasks": tuple(tasks) or None}
     section = recipe.recipe.predict if recipe else PredictOptions()
     return section.model_copy(update={name: value for name, value in given.items() if value is not None})
 
@@ -163,17 +179,11 @@ def _require_input_error(error: VideoBERTError) -> None:
         raise error
 
 
-def _document(timeline: Any) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(timeline)
-
-
 def _show(document: dict[str, Any], *, is_json_line: bool, is_document: bool) -> None:
     if is_json_line:
         print_json_line(document)
     elif not is_document:
-        print_results(timeline_lines(document))
+        print_results(document_lines(document))
 
 
 def _result(

@@ -117,12 +117,11 @@ class Run:
     @property
     def pretrained(self) -> Path:
         """The pretrained model directory that later stages use."""
-        return self.external_model or self.paths.pretrained
+        return self.model_of("pretrain")
 
-    @property
-    def classifier(self) -> Path:
-        """The fine-tuned model directory that evaluation uses."""
-        return self.external_model or self.paths.stage("finetune") / "model"
+    def model_of(self, stage: str) -> Path:
+        """Return the model directory that a training stage makes; a model made elsewhere stands for any."""
+        return self.external_model or self.paths.stage(stage) / "model"
 
     @property
     def extracted(self) -> Path:

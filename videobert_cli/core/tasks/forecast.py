@@ -1,6 +1,7 @@
 """Forecasting: which visual words come some clips after those seen so far (the paper's section 4.1)."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,6 +16,16 @@ from videobert_cli.errors import UsageError
 # Shapes: N contexts, B contexts of one batch, T words seen so far, K visual words.
 
 BATCH_NUM_SEQUENCES = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComingClip:
+    """The likeliest words of a clip that is not seen yet, and their probabilities, best first."""
+
+    horizon: int
+    start_seconds: float
+    words: tuple[int, ...]
+    probabilities: tuple[float, ...]
 
 
 class Forecaster:
@@ -63,3 +74,28 @@ class Forecaster:
         ids_T = words_T.astype(np.int64) + self._first_word
         ids = np.concatenate([ids_T, np.full(horizon, self._mask_id, dtype=np.int64)])
         return join(None, unmasked(ids), vocabulary=self._vocabulary)
+
+
+def coming_words(
+    forecaster: Forecaster,
+    words_T: np.ndarray,
+    *,
+    horizons: Sequence[int],
+    top: int,
+    end_seconds: float,
+    clip_seconds: float,
+) -> list[ComingClip]:
+    """Return the `top` likeliest words at each horizon after the words (T,) of a video that ends at `end_seconds`."""
+    found = []
+    for horizon in horizons:
+        [scores_1K] = forecaster.log_probabilities([words_T], horizon=horizon)
+        order = np.argsort(-scores_1K[0], kind="stable")[:top]
+        found.append(
+            ComingClip(
+                horizon=horizon,
+                start_seconds=round(end_seconds + (horizon - 1) * clip_seconds, 3),
+                words=tuple(int(word) for word in order),
+                probabilities=tuple(round(float(np.exp(scores_1K[0, word])), 4) for word in order),
+            )
+        )
+    return found

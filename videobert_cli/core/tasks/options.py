@@ -1,12 +1,14 @@
 """The recipe's `evaluate:` and `predict:` sections."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from videobert_cli.options import Options
 
+EvaluateTask = Literal["zero_shot", "classify", "labels", "forecast"]
+PredictTask = Literal["timeline", "forecast"]
 PAPER_TEMPLATE = "now let me show you how to [MASK] the [MASK]"
 
 
@@ -27,7 +29,7 @@ class ForecastOptions(Options):
 class EvaluateOptions(Options):
     """`evaluate:` held-out segments become scores."""
 
-    tasks: tuple[Literal["zero_shot", "classify", "labels", "forecast"], ...] = Field(
+    tasks: tuple[EvaluateTask, ...] = Field(
         default=("zero_shot", "classify"),
         min_length=1,
         description="What to measure; `labels`: the heads of labels that were pretrained (`pretrain.labels`); "
@@ -41,7 +43,12 @@ class EvaluateOptions(Options):
     )
     verb: str = Field(default="verb", min_length=1, description="The manifest's column with the verb.")
     object: str = Field(default="object", min_length=1, description="The manifest's column with the object.")
-    forecast: ForecastOptions = Field(default_factory=ForecastOptions)
+    forecast: ForecastOptions = Field(default=ForecastOptions(), description="Places that are asked about.")
+
+    def remembered(self) -> dict[str, Any]:
+        """Return the settings that the scores depend on: without the sections of tasks that are not measured."""
+        sections = {"forecast"} - set(self.tasks)
+        return {name: value for name, value in self.settings().items() if name not in sections}
 
 
 class PredictOptions(Options):
@@ -51,6 +58,15 @@ class PredictOptions(Options):
         default=6.0, gt=0, description="Length of a segment where no subtitles mark sentences."
     )
     top: int = Field(default=3, ge=1, le=100, description="Answers shown for each segment.")
+    tasks: tuple[PredictTask, ...] = Field(
+        default=("timeline",),
+        min_length=1,
+        description="What is asked: `timeline`, verbs, objects and classes of each segment; `forecast`, the words of "
+        "the clips that would come next.",
+    )
+    horizons: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(1, 2, 4), min_length=1, description="`forecast`: how many clips after the last one."
+    )
     inputs: tuple[Path, ...] = Field(
         default=(), description="Videos to answer about when the command names none."
     )

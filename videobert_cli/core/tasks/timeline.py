@@ -1,31 +1,19 @@
-"""A raw video to a timeline of answers, from model directories alone: decode, quantise, ask."""
+"""The timeline of a video: for each segment the best answers of every model to what it can be asked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from videobert_cli.artifacts import read_manifest
-from videobert_cli.core.features.backbones.imported import ImportedBackbone
-from videobert_cli.core.features.backbones.registry import Backbone
-from videobert_cli.core.features.line.collect import features_of_video
-from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
-from videobert_cli.core.sequences.segments import clips_between
 from videobert_cli.core.tasks.classify import class_probabilities
 from videobert_cli.core.tasks.labels import label_probabilities
-from videobert_cli.core.tasks.options import PredictOptions
+from videobert_cli.core.tasks.watch import WatchedVideo
 from videobert_cli.core.tasks.zero_shot import SLOTS, Candidates, Cloze, Slot
-from videobert_cli.core.text.options import TextOptions
-from videobert_cli.core.text.subtitles import read_subtitles
-from videobert_cli.core.text.transcripts import sentences_of
 from videobert_cli.core.training.model_directory import LoadedModel
-from videobert_cli.core.video.reader import VideoReader
-from videobert_cli.errors import CodebookMismatchError
 
-# Shapes: N segments, C candidates, T clips of the video, D feature.
+# Shapes: N segments, C candidates.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,99 +39,27 @@ class TimelineSegment:
     answers: dict[str, tuple[Answer, ...]]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Timeline:
-    """The answers about one video, in order of time."""
+    """Asks models about the segments of a video; `top` answers to each question."""
 
-    video: str
-    num_clips: int
-    clip_seconds: float
-    segments: tuple[TimelineSegment, ...]
-
-
-class Predictor:
-    """Models that share one codebook, with its backbone, ready to answer about one video after another.
-
-    Raises:
-        CodebookMismatchError: The models were trained with different codebooks.
-        InputError: They were trained on features made elsewhere.
-    """
-
-    def __init__(self, models: Sequence[LoadedModel], *, options: PredictOptions) -> None:
+    def __init__(self, models: Sequence[LoadedModel], *, top: int) -> None:
         self._models = models
-        self._options = options
-        hashes = {
-            read_manifest(model.directory / "codebook").content_hash: model.directory for model in models
-        }
-        if len(hashes) > 1:
-            raise CodebookMismatchError(
-                f"the models have different codebooks: {', '.join(f'{h[:12]} ({d})' for h, d in hashes.items())}",
-                fix="give models of one run",
-            )
-        self._backbone: Backbone
-        self._extract: ExtractOptions
-        self._backbone, self._extract = models[0].backbone()
-        if isinstance(self._backbone, ImportedBackbone):
-            raise self._backbone.refusal()
-        self._reader = VideoReader(self._extract.reader)
+        self._top = top
 
-    def close(self) -> None:
-        """Stop the decoder."""
-        self._reader.close()
-
-    def timeline(self, video: Path, *, captions: Path | None) -> Timeline:
-        """Return the answers about one video.
-
-        Segments are the sentences of `captions` that begin before the video ends, and none lies between them; without
-        captions, or where these hold no such sentence, stretches of `predict.segment_seconds`.
-
-        Raises:
-            VideoError: The video cannot be read.
-            InputError: The captions cannot be read.
-        """
-        words_T, starts_T = self._words(video)
-        clip_seconds = self._extract.clip_num_frames / self._extract.frames_per_second
-        end = float(starts_T[-1]) + clip_seconds
-        pieces = self._pieces(captions, end_seconds=end)
-        spans = [
-            clips_between(start, stop, clip_start_seconds_T=starts_T, clip_seconds=clip_seconds)
-            for start, stop, _ in pieces
-        ]
-        words = [words_T[span.first : span.stop] for span in spans]
+    def segments(self, video: WatchedVideo) -> tuple[TimelineSegment, ...]:
+        """Return the video's segments with the answers about each, in order of time."""
+        words = [video.words_of(segment) for segment in video.segments]
         answers = [self._answers(model, words) for model in self._models]
-        segments = tuple(
+        return tuple(
             TimelineSegment(
-                start_seconds=round(start, 3),
-                end_seconds=round(min(stop, end), 3),
+                start_seconds=round(segment.start_seconds, 3),
+                end_seconds=round(segment.end_seconds, 3),
                 words=tuple(int(word) for word in words[number]),
-                text=text,
+                text=segment.text,
                 answers={question: rows[number] for found in answers for question, rows in found.items()},
             )
-            for number, (start, stop, text) in enumerate(pieces)
+            for number, segment in enumerate(video.segments)
         )
-        return Timeline(
-            video=str(video), num_clips=len(words_T), clip_seconds=clip_seconds, segments=segments
-        )
-
-    def _words(self, video: Path) -> tuple[np.ndarray, np.ndarray]:
-        """Return the visual words (T,) and clip starts in seconds (T,) of a video."""
-        features = features_of_video(
-            video, backbone=self._backbone, options=self._extract, reader=self._reader
-        )
-        return self._models[0].codebook.assign(features.features_TD), features.clip_start_seconds_T
-
-    def _pieces(self, captions: Path | None, *, end_seconds: float) -> list[tuple[float, float, str]]:
-        if captions is not None:
-            sentences = sentences_of(read_subtitles(captions), options=TextOptions())
-            pieces = [
-                (s.start_seconds, s.end_seconds, s.text) for s in sentences if s.start_seconds < end_seconds
-            ]
-            if pieces:
-                return pieces
-        step = self._options.segment_seconds
-        num = max(1, round(end_seconds / step))
-        edges = [end_seconds * number / num for number in range(num + 1)]
-        return [(edges[number], edges[number + 1], "") for number in range(num)]
 
     def _answers(
         self, model: LoadedModel, words: Sequence[np.ndarray]
@@ -185,6 +101,6 @@ class Predictor:
     def _best(self, probabilities_NC: np.ndarray, names: Sequence[str]) -> list[tuple[Answer, ...]]:
         rows = []
         for row_C in probabilities_NC:
-            order = np.argsort(-row_C, kind="stable")[: self._options.top]
+            order = np.argsort(-row_C, kind="stable")[: self._top]
             rows.append(tuple(Answer(answer=names[n], confidence=round(float(row_C[n]), 4)) for n in order))
         return rows

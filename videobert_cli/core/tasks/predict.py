@@ -1,0 +1,87 @@
+"""One function behind `videobert predict VIDEO`: a raw video to a document of what was asked about it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
+from videobert_cli.core.tasks.forecast import Forecaster, coming_words
+from videobert_cli.core.tasks.options import PredictOptions
+from videobert_cli.core.tasks.timeline import Timeline
+from videobert_cli.core.tasks.watch import WatchedVideo, Watcher
+from videobert_cli.core.training.model_directory import LoadedModel
+from videobert_cli.errors import InputError
+
+# Each task puts its own keys into the document, as JSON values.
+Ask = Callable[[WatchedVideo], Mapping[str, Any]]
+
+
+class Predictor:
+    """Models that share one codebook, with its backbone, ready to answer about one video after another.
+
+    Raises:
+        CodebookMismatchError: The models were trained with different codebooks.
+        InputError: They were trained on features made elsewhere, or no model can do what is asked.
+    """
+
+    def __init__(self, models: Sequence[LoadedModel], *, options: PredictOptions) -> None:
+        self._asks = [_TASKS[task](models, options) for task in options.tasks]
+        self._watcher = Watcher(models, segment_seconds=options.segment_seconds)
+
+    def close(self) -> None:
+        """Stop the decoder."""
+        self._watcher.close()
+
+    def document(self, path: Path, *, captions: Path | None) -> dict[str, Any]:
+        """Return the answers about one video: `video`, `num_clips`, `clip_seconds` and what each task adds.
+
+        Raises:
+            VideoError: The video cannot be read.
+            InputError: The captions cannot be read.
+        """
+        video = self._watcher.watch(path, captions=captions)
+        document = {"video": str(path), "num_clips": len(video.words_T), "clip_seconds": video.clip_seconds}
+        for ask in self._asks:
+            document |= ask(video)
+        return document
+
+
+def _timeline(models: Sequence[LoadedModel], options: PredictOptions) -> Ask:
+    timeline = Timeline(models, top=options.top)
+    return lambda video: {"segments": [asdict(segment) for segment in timeline.segments(video)]}
+
+
+def _forecast(models: Sequence[LoadedModel], options: PredictOptions) -> Ask:
+    loaded, model = _pretrained(models, task="forecast")
+    forecaster = Forecaster(model, loaded.tokenizer)
+    return lambda video: {
+        "forecast": [
+            asdict(coming)
+            for coming in coming_words(
+                forecaster,
+                video.words_T,
+                horizons=options.horizons,
+                top=options.top,
+                end_seconds=float(video.starts_T[-1]) + video.clip_seconds,
+                clip_seconds=video.clip_seconds,
+            )
+        ]
+    }
+
+
+def _pretrained(models: Sequence[LoadedModel], *, task: str) -> tuple[LoadedModel, VideoBERTForPreTraining]:
+    for loaded in models:
+        if isinstance(loaded.model, VideoBERTForPreTraining):
+            return loaded, loaded.model
+    raise InputError(
+        f"{task} needs a pretrained model; none of those given is one",
+        at=", ".join(str(loaded.directory) for loaded in models),
+        fix="--model RUN, or --model RUN/pretrain/model",
+    )
+
+
+_TASKS: dict[str, Callable[[Sequence[LoadedModel], PredictOptions], Ask]] = {
+    "timeline": _timeline,
+    "forecast": _forecast,
+}
