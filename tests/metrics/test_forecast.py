@@ -3,39 +3,24 @@
 import numpy as np
 import pytest
 import torch
+from small_models import NUM_WORDS, small_model, small_tokenizer
 
 from videobert_cli.core.metrics.forecast import evaluate_forecast, questions_of
-from videobert_cli.core.model.config import VideoBERTConfig
-from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.sequences.packing import TokenSequence, pack
 from videobert_cli.core.tasks.forecast import Forecaster
 from videobert_cli.core.tasks.options import ForecastOptions
-from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
+from videobert_cli.core.tasks.visual_questions import VisualAsker
 from videobert_cli.errors import InputError, UsageError
-
-TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cut", "fry", "pour", "[>]"]
-NUM_WORDS = 8
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return VideoBERTTokenizer.from_vocabulary(TOKENS, num_words=NUM_WORDS)
+    return small_tokenizer()
 
 
 @pytest.fixture(scope="module")
-def model(tokenizer):
-    config = VideoBERTConfig(
-        vocab_size=tokenizer.num_text_tokens,
-        num_visual_words=NUM_WORDS,
-        visual_embedding_size=6,
-        hidden_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=48,
-        max_position_embeddings=12,
-        initializer_range=0.3,
-    )
-    return VideoBERTForPreTraining(config, seed=1).eval()
+def model():
+    return small_model()
 
 
 class Copies(Forecaster):
@@ -65,7 +50,7 @@ def evaluate(forecaster, videos, train, **options):
 def test_the_question_is_the_words_and_masks_read_at_the_last_of_them(model, tokenizer):
     contexts = [np.array([1, 2, 3], dtype=np.int32), np.array([5], dtype=np.int32)]
     for horizon in (1, 3):
-        (found_BK,) = Forecaster(model, tokenizer).log_probabilities(contexts, horizon=horizon)
+        (found_BK,) = Forecaster(VisualAsker(model, tokenizer)).log_probabilities(contexts, horizon=horizon)
         assert found_BK.shape == (2, NUM_WORDS)
         np.testing.assert_allclose(np.exp(found_BK).sum(axis=1), 1, rtol=1e-5)
         for words, row in zip(contexts, found_BK, strict=True):
@@ -83,15 +68,15 @@ def test_the_question_is_the_words_and_masks_read_at_the_last_of_them(model, tok
 def test_neither_batches_nor_neighbours_change_an_answer(model, tokenizer, monkeypatch):
     generator = np.random.default_rng(0)
     contexts = [generator.integers(0, NUM_WORDS, generator.integers(1, 9)) for _ in range(9)]
-    forecaster = Forecaster(model, tokenizer)
+    forecaster = Forecaster(VisualAsker(model, tokenizer))
     together = np.concatenate(list(forecaster.log_probabilities(contexts, horizon=2)))
-    monkeypatch.setattr("videobert_cli.core.tasks.forecast.BATCH_NUM_SEQUENCES", 2)
+    monkeypatch.setattr("videobert_cli.core.tasks.visual_questions.BATCH_NUM_SEQUENCES", 2)
     apart = np.concatenate(list(forecaster.log_probabilities(contexts, horizon=2)))
     np.testing.assert_allclose(together, apart, atol=1e-4)
 
 
 def test_of_a_long_context_the_latest_words_count_and_what_fits_not_at_all_is_refused(model, tokenizer):
-    forecaster = Forecaster(model, tokenizer)
+    forecaster = Forecaster(VisualAsker(model, tokenizer))
     long = np.arange(40) % NUM_WORDS
     (whole,) = forecaster.log_probabilities([long], horizon=2)
     (latest,) = forecaster.log_probabilities([long[-8:]], horizon=2)

@@ -69,6 +69,10 @@ def _keep_until(directory: Path, step: int) -> None:
     for path in (directory / "checkpoints").glob("step-*"):
         if int(path.name.removeprefix("step-")) > step:
             shutil.rmtree(path)
+    # The lines after it, too: whoever waits for so many lines would find them there at once.
+    path = directory / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))
 
 
 def _same_from_31_to_35(directory: Path, other: Path) -> None:

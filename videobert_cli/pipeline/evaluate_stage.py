@@ -57,7 +57,7 @@ def _execute(run: Run) -> StageReport:
 
 def _size(metrics: dict[str, float], *, split: str) -> str:
     """Return on how much was measured, in words."""
-    for unit in ("segments", "questions"):
+    for unit in ("segments", "questions", "sentences", "videos"):
         counts = [int(value) for name, value in metrics.items() if name.endswith(f"num_{unit}")]
         if counts:
             return f"{max(counts):,} {split} {unit}"

@@ -4,18 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
-from videobert_cli.core.sequences.documents import joint_vocabulary
-from videobert_cli.core.sequences.joint import join, unmasked
-from videobert_cli.core.sequences.packing import TokenSequence, pack
-from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
+from videobert_cli.core.tasks.visual_questions import MASKED, VisualAsker, VisualQuestion
 from videobert_cli.errors import UsageError
 
 # Shapes: N contexts, B contexts of one batch, T words seen so far, K visual words.
-
-BATCH_NUM_SEQUENCES = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,67 +28,56 @@ class Forecaster:
     last of them: the clips in between are unknown, too.
     """
 
-    def __init__(self, model: VideoBERTForPreTraining, tokenizer: VideoBERTTokenizer) -> None:
-        self._model = model
-        self._vocabulary = joint_vocabulary(tokenizer)
-        self._first_word = tokenizer.word_to_id(0)
-        self._mask_id = tokenizer.mask_id
-        self._device = next(model.parameters()).device
+    def __init__(self, asker: VisualAsker) -> None:
+        self._asker = asker
 
     def log_probabilities(self, contexts: Sequence[np.ndarray], *, horizon: int) -> Iterator[np.ndarray]:
-        """Yield log-probabilities of all words (B, K), batch by batch: of 20,000 contexts they are gigabytes.
+        """Yield log-probabilities of all words (B, K), batch by batch.
 
         Where a context has more words than the model has positions for, the latest count.
 
         Raises:
             UsageError: The model has no positions for so many masks and a word.
         """
-        room = self._model.config.max_position_embeddings - 2 - horizon
+        room = self._asker.num_positions - 2 - horizon
         if room < 1:
             raise UsageError(
-                f"a horizon of {horizon} clips does not fit in the model's "
-                f"{self._model.config.max_position_embeddings} positions",
+                f"a horizon of {horizon} clips does not fit in the model's {self._asker.num_positions} positions",
                 at="evaluate.forecast.horizons",
                 fix="ask for a nearer clip",
             )
-        for start in range(0, len(contexts), BATCH_NUM_SEQUENCES):
-            batch = contexts[start : start + BATCH_NUM_SEQUENCES]
-            yield self._ask([self._sequence(words_T[-room:], horizon=horizon) for words_T in batch])
+        unknown = np.full(horizon, MASKED)
+        questions = []
+        for words_T in contexts:
+            asked_T = np.concatenate([words_T[-room:], unknown])
+            questions.append(VisualQuestion(words_T=asked_T, asked=len(asked_T) - 1))
+        yield from self._asker.log_probabilities(questions)
 
-    @torch.no_grad()
-    def _ask(self, sequences: Sequence[TokenSequence]) -> np.ndarray:
-        batch = pack(sequences).to(self._device)
-        last_mask_B = batch.cu_seqlens[1:].long() - 2  # before [SEP]
-        scores_BV = self._model.token_logits(batch, last_mask_B).float()
-        words_BK = torch.log_softmax(scores_BV[:, self._first_word :], dim=-1)
-        return np.asarray(words_BK.cpu().numpy())
-
-    def _sequence(self, words_T: np.ndarray, *, horizon: int) -> TokenSequence:
-        ids_T = words_T.astype(np.int64) + self._first_word
-        ids = np.concatenate([ids_T, np.full(horizon, self._mask_id, dtype=np.int64)])
-        return join(None, unmasked(ids), vocabulary=self._vocabulary)
-
-
-def coming_words(
-    forecaster: Forecaster,
-    words_T: np.ndarray,
-    *,
-    horizons: Sequence[int],
-    top: int,
-    end_seconds: float,
-    clip_seconds: float,
-) -> list[ComingClip]:
-    """Return the `top` likeliest words at each horizon after the words (T,) of a video that ends at `end_seconds`."""
-    found = []
-    for horizon in horizons:
-        [scores_1K] = forecaster.log_probabilities([words_T], horizon=horizon)
-        order = np.argsort(-scores_1K[0], kind="stable")[:top]
-        found.append(
-            ComingClip(
-                horizon=horizon,
-                start_seconds=round(end_seconds + (horizon - 1) * clip_seconds, 3),
-                words=tuple(int(word) for word in order),
-                probabilities=tuple(round(float(np.exp(scores_1K[0, word])), 4) for word in order),
+    def coming_clips(
+        self,
+        words_T: np.ndarray,
+        *,
+        horizons: Sequence[int],
+        top: int,
+        end_seconds: float,
+        clip_seconds: float,
+    ) -> list[ComingClip]:
+        """Return the `top` likeliest words at each horizon after words (T,) of a video; it ends at `end_seconds`."""
+        found = []
+        for horizon in horizons:
+            [scores_1K] = self.log_probabilities([words_T], horizon=horizon)
+            words, probabilities = likeliest(scores_1K[0], top=top)
+            start = round(end_seconds + (horizon - 1) * clip_seconds, 3)
+            found.append(
+                ComingClip(horizon=horizon, start_seconds=start, words=words, probabilities=probabilities)
             )
-        )
-    return found
+        return found
+
+
+def likeliest(log_probabilities_K: np.ndarray, *, top: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Return the `top` likeliest words and their probabilities to four digits, best first, ties by number."""
+    order = np.argsort(-log_probabilities_K, kind="stable")[:top]
+    return (
+        tuple(int(word) for word in order),
+        tuple(round(float(np.exp(log_probabilities_K[word])), 4) for word in order),
+    )

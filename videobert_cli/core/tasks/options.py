@@ -7,8 +7,8 @@ from pydantic import Field
 
 from videobert_cli.options import Options
 
-EvaluateTask = Literal["zero_shot", "classify", "labels", "forecast"]
-PredictTask = Literal["timeline", "forecast"]
+EvaluateTask = Literal["zero_shot", "classify", "labels", "forecast", "text_to_video", "summarize"]
+PredictTask = Literal["timeline", "forecast", "summarize"]
 PAPER_TEMPLATE = "now let me show you how to [MASK] the [MASK]"
 
 
@@ -26,6 +26,24 @@ class ForecastOptions(Options):
     )
 
 
+class SummarizeOptions(Options):
+    """`evaluate.summarize:`, `predict.summarize:` which clips stand for a video."""
+
+    num_clips: int = Field(
+        default=6,
+        ge=1,
+        description="`predict`: most key clips. `evaluate` takes as many as labelled segments.",
+    )
+    surprise_weight: float = Field(
+        default=1.0,
+        ge=0,
+        description="How much more a clip counts that the model did not expect; 0: all alike.",
+    )
+    context_num_clips: int = Field(
+        default=8, ge=1, description="Clips on each side from which the model guesses the one between."
+    )
+
+
 class EvaluateOptions(Options):
     """`evaluate:` held-out segments become scores."""
 
@@ -33,7 +51,8 @@ class EvaluateOptions(Options):
         default=("zero_shot", "classify"),
         min_length=1,
         description="What to measure; `labels`: the heads of labels that were pretrained (`pretrain.labels`); "
-        "`forecast`: the words of coming clips.",
+        "`forecast`: the words of coming clips; `text_to_video`: the words that sentences call for; "
+        "`summarize`: whether key clips are of the labelled segments.",
     )
     split: Literal["train", "validation", "test"] = Field(
         default="test", description="The videos to measure on."
@@ -45,9 +64,11 @@ class EvaluateOptions(Options):
     object: str = Field(default="object", min_length=1, description="The manifest's column with the object.")
     forecast: ForecastOptions = Field(default=ForecastOptions(), description="Places that are asked about.")
 
+    summarize: SummarizeOptions = Field(default=SummarizeOptions(), description="How key clips are chosen.")
+
     def remembered(self) -> dict[str, Any]:
         """Return the settings that the scores depend on: without the sections of tasks that are not measured."""
-        sections = {"forecast"} - set(self.tasks)
+        sections = {"forecast", "summarize"} - set(self.tasks)
         return {name: value for name, value in self.settings().items() if name not in sections}
 
 
@@ -62,11 +83,12 @@ class PredictOptions(Options):
         default=("timeline",),
         min_length=1,
         description="What is asked: `timeline`, verbs, objects and classes of each segment; `forecast`, the words of "
-        "the clips that would come next.",
+        "the clips that would come next; `summarize`, the key clips.",
     )
     horizons: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(1, 2, 4), min_length=1, description="`forecast`: how many clips after the last one."
     )
+    summarize: SummarizeOptions = Field(default=SummarizeOptions(), description="How key clips are chosen.")
     inputs: tuple[Path, ...] = Field(
         default=(), description="Videos to answer about when the command names none."
     )

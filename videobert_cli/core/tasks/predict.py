@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
-from videobert_cli.core.tasks.forecast import Forecaster, coming_words
+from videobert_cli.core.tasks.forecast import Forecaster
 from videobert_cli.core.tasks.options import PredictOptions
+from videobert_cli.core.tasks.summarize import Summarizer
 from videobert_cli.core.tasks.timeline import Timeline
+from videobert_cli.core.tasks.visual_questions import VisualAsker
 from videobert_cli.core.tasks.watch import WatchedVideo, Watcher
 from videobert_cli.core.training.model_directory import LoadedModel
 from videobert_cli.errors import InputError
@@ -54,12 +56,11 @@ def _timeline(models: Sequence[LoadedModel], options: PredictOptions) -> Ask:
 
 def _forecast(models: Sequence[LoadedModel], options: PredictOptions) -> Ask:
     loaded, model = _pretrained(models, task="forecast")
-    forecaster = Forecaster(model, loaded.tokenizer)
+    forecaster = Forecaster(VisualAsker(model, loaded.tokenizer))
     return lambda video: {
         "forecast": [
             asdict(coming)
-            for coming in coming_words(
-                forecaster,
+            for coming in forecaster.coming_clips(
                 video.words_T,
                 horizons=options.horizons,
                 top=options.top,
@@ -68,6 +69,30 @@ def _forecast(models: Sequence[LoadedModel], options: PredictOptions) -> Ask:
             )
         ]
     }
+
+
+def _summarize(models: Sequence[LoadedModel], options: PredictOptions) -> Ask:
+    loaded, model = _pretrained(models, task="summarize")
+    summarizer = Summarizer(
+        VisualAsker(model, loaded.tokenizer),
+        centroids_KD=loaded.codebook.centroids_KD,
+        surprise_weight=options.summarize.surprise_weight,
+        context_num_clips=options.summarize.context_num_clips,
+    )
+
+    def ask(video: WatchedVideo) -> Mapping[str, Any]:
+        summary = summarizer.summarize(video.words_T, num_clips=options.summarize.num_clips)
+        clips = [
+            {
+                "start_seconds": round(float(video.starts_T[key.clip]), 3),
+                "end_seconds": round(float(video.starts_T[key.clip]) + video.clip_seconds, 3),
+                **asdict(key),
+            }
+            for key in summary.clips
+        ]
+        return {"summary": {**asdict(summary), "clips": clips}}
+
+    return ask
 
 
 def _pretrained(models: Sequence[LoadedModel], *, task: str) -> tuple[LoadedModel, VideoBERTForPreTraining]:
@@ -84,4 +109,5 @@ def _pretrained(models: Sequence[LoadedModel], *, task: str) -> tuple[LoadedMode
 _TASKS: dict[str, Callable[[Sequence[LoadedModel], PredictOptions], Ask]] = {
     "timeline": _timeline,
     "forecast": _forecast,
+    "summarize": _summarize,
 }

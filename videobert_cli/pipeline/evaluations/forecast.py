@@ -3,6 +3,7 @@
 from videobert_cli.core.metrics.evaluate import TaskResult
 from videobert_cli.core.metrics.forecast import evaluate_forecast
 from videobert_cli.core.tasks.forecast import Forecaster
+from videobert_cli.core.tasks.visual_questions import VisualAsker
 from videobert_cli.pipeline.evaluations.evaluation import Evaluation, is_pretrained, pretrained_model
 from videobert_cli.pipeline.run import Run
 
@@ -15,7 +16,7 @@ def _measure(run: Run) -> TaskResult:
         for split in (options.split, "train")
     )
     return evaluate_forecast(
-        Forecaster(model, loaded.tokenizer),
+        Forecaster(VisualAsker(model, loaded.tokenizer)),
         held_out,
         train_videos=train,
         num_words=run.words.num_words,

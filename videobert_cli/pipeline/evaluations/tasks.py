@@ -2,7 +2,7 @@
 
 from videobert_cli.artifacts import read_manifest
 from videobert_cli.errors import InputError
-from videobert_cli.pipeline.evaluations import classify, forecast, labels, zero_shot
+from videobert_cli.pipeline.evaluations import classify, forecast, labels, summarize, text_to_video, zero_shot
 from videobert_cli.pipeline.evaluations.evaluation import Evaluation
 from videobert_cli.pipeline.run import Run
 
@@ -13,6 +13,8 @@ EVALUATIONS: dict[str, Evaluation] = {
         classify.EVALUATION,
         labels.EVALUATION,
         forecast.EVALUATION,
+        text_to_video.EVALUATION,
+        summarize.EVALUATION,
     )
 }
 

@@ -1,0 +1,28 @@
+"""A pretrained model and its tokenizer, of random weights, small enough to be asked thousands of times."""
+
+from videobert_cli.core.model.config import VideoBERTConfig
+from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
+from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
+
+TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cut", "fry", "pour", "[>]"]
+NUM_WORDS = 8
+NUM_POSITIONS = 12
+
+
+def small_tokenizer() -> VideoBERTTokenizer:
+    return VideoBERTTokenizer.from_vocabulary(TOKENS, num_words=NUM_WORDS)
+
+
+def small_model() -> VideoBERTForPreTraining:
+    config = VideoBERTConfig(
+        vocab_size=small_tokenizer().num_text_tokens,
+        num_visual_words=NUM_WORDS,
+        visual_embedding_size=6,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=48,
+        max_position_embeddings=NUM_POSITIONS,
+        initializer_range=0.3,
+    )
+    return VideoBERTForPreTraining(config, seed=1).eval()
