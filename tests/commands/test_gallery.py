@@ -9,6 +9,7 @@ import time
 import pytest
 from executable import shell, snapshot, start, write_clip
 from pages import require_self_contained
+from PIL import Image
 
 from videobert_cli.pipeline import gallery as gallery_module
 
@@ -85,6 +86,11 @@ def test_the_page_shows_the_words_and_no_name_can_break_it(folder):
     assert [card["data-usage"] for card in parsed.classed("word")] == [
         str(word["num_clips"]) for word in words
     ]
+    pictures = folder / "q/quantize/gallery/pictures"
+    assert sorted(path.stem for path in pictures.iterdir()) == sorted(word["name"] for word in words)
+    for word in words:
+        with Image.open(pictures / f"{word['name']}.jpg") as picture:
+            assert picture.size == (128, 128)
 
 
 @pytest.mark.slow

@@ -6,10 +6,12 @@ No stage reads any of it. It is made once codebook and words are safe on disk, a
 import json
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from videobert_cli.artifacts import (
     is_finished,
+    publish_bytes,
     publish_directory,
     publish_lines,
     publish_text,
@@ -27,6 +29,7 @@ from videobert_cli.core.reports.gallery import (
     gallery_words,
     usage,
 )
+from videobert_cli.core.reports.html import jpeg_bytes
 from videobert_cli.core.words.codebook import Codebook
 from videobert_cli.core.words.quality import quality_metrics
 from videobert_cli.core.words.survey import Survey, survey_codebook, survey_words
@@ -39,8 +42,9 @@ from videobert_cli.pipeline.stage import read_record
 KIND = "gallery"
 PAGE_NAME = "index.html"
 WORDS_NAME = "words.jsonl"
+PICTURES_NAME = "pictures"
 # Another page is made where what it shows is drawn otherwise.
-_PAGE_VERSION = 1
+_PAGE_VERSION = 2
 _SAVED = "codebook and words; `videobert quantize` makes the gallery"
 # `videobert pretrain --show` shows the nearest clip of words that no gallery has.
 _LEAST_NUM_NEAREST = 4
@@ -178,9 +182,21 @@ def _make_gallery(run: Run, survey: Survey, *, metrics: Mapping[str, Any]) -> st
         publish_lines(
             temporary / WORDS_NAME, (json.dumps(word.record(), ensure_ascii=False) for word in found)
         )
+        if pictures is not None:
+            _publish_pictures(temporary / PICTURES_NAME, with_pictures, pictures=pictures)
         seal(temporary, kind=KIND, settings=_page_settings(run), parents=_parents(run))
     num_pictures = 0 if pictures is None else len(pictures.by_clip)
     return f"{len(found):,} words, {num_pictures:,} pictures, {len(page.encode()) / 1e6:.1f} MB"
+
+
+def _publish_pictures(directory: Path, found: Sequence[GalleryWord], *, pictures: Pictures) -> None:
+    """Write the first picture of each word, a file of its name: what other pages show of a word."""
+    directory.mkdir()
+    for word in found:
+        uris = (pictures.by_clip.get((clip.video_id, clip.start_seconds)) for clip in word.clips)
+        uri = next((uri for uri in uris if uri), None)
+        if uri is not None:
+            publish_bytes(directory / f"{word.name}.jpg", jpeg_bytes(uri))
 
 
 def _pictures(run: Run, found: Sequence[GalleryWord]) -> Pictures:

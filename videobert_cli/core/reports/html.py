@@ -36,6 +36,11 @@ def jpeg_uri(rgb_HWC: NDArray[np.uint8]) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
+def jpeg_bytes(uri: str) -> bytes:
+    """Return the file inside of an address that `jpeg_uri` made."""
+    return base64.b64decode(uri.partition(",")[2])
+
+
 def png_uri(rgba_HWC: NDArray[np.uint8]) -> str:
     """Return a drawing as a `data:` address, PNG with transparency."""
     from PIL import Image

@@ -2,9 +2,9 @@
 
 Clips are the centroids of their words. The cuts make the scatter inside of stretches least, over all ways to cut
 (dynamic programming, as in kernel temporal segmentation: Potapov, Douze, Harchaoui and Schmid, ECCV 2014); the key clip
-of a stretch is the one nearest to the stretch's mean. What the model did not expect counts more in both: a clip's weight
-is `1 + surprise_weight * surprise`, its surprise the negative log-probability of its word given the words around it,
-over the video's mean.
+of a stretch is the one nearest to the stretch's mean. What the model did not expect counts more in both: a clip weighs
+`1 + surprise_weight * surprise`, its surprise the negative log-probability of its word given the words around it, over
+the video's mean.
 """
 
 from dataclasses import dataclass
