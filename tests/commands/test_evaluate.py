@@ -76,6 +76,27 @@ def test_an_ablation_is_one_table_and_goes_on_where_it_was(invoke, folder: Path)
     assert not (folder / "runs/tiny-ablation/all-0/extract/features").exists()
 
 
+@pytest.mark.slow
+def test_of_one_variant_the_table_has_a_row_for_each_metric_with_its_baselines(invoke, folder: Path) -> None:
+    (folder / "one.yaml").write_text(
+        "seeds: [0]\nmetrics: [zero_shot.verb.top1, forecast.horizon1.top1]\nvariants: {tiny: []}\n"
+    )
+    tasks = ("--set", "evaluate.tasks=[zero_shot, forecast]")
+    done = invoke("evaluate", "tiny.yaml", *tasks, "--ablation", "one.yaml", "-q")
+    assert done.exit_code == 0, done.err
+    heads, _, verb, forecast = done.out.splitlines()
+    assert heads == "| tiny, 1 seed | score | beside it |"
+    metrics = json.loads(invoke("evaluate", "tiny.yaml", *tasks, "--set", "run=runs/tiny-ablation/tiny-0", *(
+        "--set", "extract.features=runs/tiny/extract/features"), "--json").out)["metrics"]  # fmt: skip
+    told = {name: f"{metrics[f'zero_shot.verb.top1.{name}']:.3f}" for name in ("chance", "language_prior")}
+    assert verb == (
+        f"| zero_shot.verb.top1 | {metrics['zero_shot.verb.top1']:.3f} "
+        f"| chance {told['chance']}, language prior {told['language_prior']} |"
+    )
+    assert "copy last" in forecast
+    assert "word pairs" in forecast
+
+
 @pytest.mark.parametrize(
     ("flags", "told"),
     [

@@ -1,5 +1,6 @@
 """`videobert evaluate RECIPE --ablation FILE`: variants of a recipe, some seeds of each, one table."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
@@ -8,6 +9,19 @@ from typing import Any
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.stage_command import StageFlags, run_stage
 from videobert_cli.errors import UsageError
+
+# The ends of a metric's name that say how another way to answer does.
+_BASELINES = (
+    "chance",
+    "most_frequent",
+    "language_prior",
+    "no_text",
+    "copy_last",
+    "word_pairs",
+    "even",
+    "linear_probe",
+    "nearest_neighbour",
+)
 
 
 def run_ablation(name: str, recipe: str, *, flags: StageFlags) -> CommandResult:
@@ -26,7 +40,7 @@ def run_ablation(name: str, recipe: str, *, flags: StageFlags) -> CommandResult:
     extracted = run_stage("extract", recipe, flags=flags)
     features = Path(str(extracted.outputs["extract"])) / "features"
     metrics: dict[str, Any] = {}
-    rows: dict[str, list[dict[str, Any]]] = {}
+    rows: dict[str, list[Mapping[str, Any]]] = {}
     exit_code, statuses = extracted.exit_code, set()
     for variant, of_variant in ablation.variants.items():
         rows[variant] = []
@@ -40,8 +54,8 @@ def run_ablation(name: str, recipe: str, *, flags: StageFlags) -> CommandResult:
                 "evaluate", recipe, flags=replace(flags, overrides=(*overrides, *of_variant, *own))
             )
             _require_metrics(ablation.metrics, result, file=file)
-            rows[variant].append({key: result.metrics[key] for key in ablation.metrics})
-            metrics |= {f"{variant}:{seed}:{key}": value for key, value in rows[variant][-1].items()}
+            rows[variant].append(result.metrics)
+            metrics |= {f"{variant}:{seed}:{key}": result.metrics[key] for key in ablation.metrics}
             exit_code = max(exit_code, result.exit_code)
             statuses.add(result.status)
     return CommandResult(
@@ -64,14 +78,34 @@ def _require_metrics(names: tuple[str, ...], result: CommandResult, *, file: Pat
         )
 
 
-def _table(rows: dict[str, list[dict[str, Any]]], *, metrics: tuple[str, ...], num_seeds: int) -> list[str]:
-    """Return a Markdown table: the mean over the seeds, and in brackets the lowest and the highest."""
+def _table(
+    rows: Mapping[str, Sequence[Mapping[str, Any]]], *, metrics: tuple[str, ...], num_seeds: int
+) -> list[str]:
+    """Return a Markdown table: the mean over the seeds, and in brackets the lowest and the highest.
+
+    A row is a variant. Of one variant alone a row is a metric, with its baselines beside it.
+    """
     seeds = f"{num_seeds} seed{'s' if num_seeds > 1 else ''}"
+    if len(rows) == 1:
+        [(name, of_seeds)] = rows.items()
+        head = [f"| {name}, {seeds} | score | beside it |", "|---|---|---|"]
+        return [*head, *(_metric_line(key, of_seeds) for key in metrics)]
     lines = [f"| {seeds} | " + " | ".join(metrics) + " |", "|---" * (len(metrics) + 1) + "|"]
     for name, of_seeds in rows.items():
         cells = [_cell([float(of_seed[key]) for of_seed in of_seeds]) for key in metrics]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
+
+
+def _metric_line(key: str, of_seeds: Sequence[Mapping[str, Any]]) -> str:
+    """Return the row of one metric: its own cell, and one with those of the baselines that it has."""
+    own = _cell([float(found[key]) for found in of_seeds])
+    beside = [
+        f"{end.replace('_', ' ')} {_cell([float(found[f'{key}.{end}']) for found in of_seeds])}"
+        for end in _BASELINES
+        if all(f"{key}.{end}" in found for found in of_seeds)
+    ]
+    return f"| {key} | {own} | {', '.join(beside)} |"
 
 
 def _cell(values: list[float]) -> str:

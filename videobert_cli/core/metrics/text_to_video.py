@@ -94,8 +94,8 @@ def _ask(asked: TextToVideo, sentences: Sequence[ShownSentence]) -> tuple[np.nda
 def _chance(num_right: int, *, num_words: int, k: int) -> float:
     """Return how often `k` different words drawn at random have one of `num_right` among them.
 
-    >>> _chance(1, num_words=10, k=1), _chance(1, num_words=10, k=5), _chance(2, num_words=4, k=3)
-    (0.1, 0.5, 1.0)
+    >>> _chance(1, num_words=4, k=1), _chance(1, num_words=4, k=2), _chance(2, num_words=4, k=3)
+    (0.25, 0.5, 1.0)
     """
     drawn = min(k, num_words)
     return 1 - math.comb(num_words - num_right, drawn) / math.comb(num_words, drawn)
