@@ -3,7 +3,7 @@
 from videobert_cli.commands import flags
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags
-from videobert_cli.commands.stage_command import StageFlags
+from videobert_cli.commands.stage_command import StageFlags, load_with_flags
 from videobert_cli.commands.training_flags import ReportOption, SweepOption, train
 
 HELP = """A pretrained model learns the classes of labelled segments.
@@ -54,4 +54,5 @@ def command(  # noqa: PLR0913 - one parameter a flag
         is_strict=strict,
         common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose, time_limit_seconds=time_limit),
     )
-    return train("finetune", recipe, flags=stage_flags, model=model, is_report=report, sweep=sweep)
+    target = load_with_flags(recipe, flags=stage_flags).recipe.finetune.stage
+    return train(target, recipe, flags=stage_flags, model=model, is_report=report, sweep=sweep)

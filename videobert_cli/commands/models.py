@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_VARIABLE = "VIDEOBERT_MODEL"
 RUNS = Path("runs")
-_STAGES = ("pretrain", "finetune")
+_STAGES = ("pretrain", "finetune", "caption", "retrieval")
 
 
 def find_models(name: str | None) -> list[Path]:

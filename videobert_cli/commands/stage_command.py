@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 # The stages that the processes of a `torchrun` make together.
-_SHARED_STAGES = frozenset({"quantize", "pretrain", "finetune"})
+_SHARED_STAGES = frozenset({"quantize", "pretrain", "finetune", "caption", "retrieval"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from videobert_cli.recipe.load import LoadedRecipe
     from videobert_cli.recipe.sweep import Sweep
 
-Target = Literal["pretrain", "finetune"]
+Target = Literal["pretrain", "finetune", "caption", "retrieval"]
 ReportOption = Annotated[
     bool,
     typer.Option("--report", help="Make the page of the training as it is now, finished or not, and stop."),

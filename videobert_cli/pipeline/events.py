@@ -18,7 +18,7 @@ def loop_events(run: Run, stage: str) -> LoopEvents:
     Whoever watches the run (`Run.watch`) is told last of each line, and may end the training by an exception.
     """
     news = TrainingNews(run, stage)
-    section = getattr(run.recipe, stage)
+    section = run.recipe.training(stage)
     sinks = Sinks(
         section.loop.log_to,
         directory=run.directory(stage),

@@ -22,6 +22,7 @@ from videobert_cli.pipeline.leaks import leaks_of_words, told_leaks
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.speech import speech_of
 from videobert_cli.pipeline.stage import Stage, read_record, stage_status
+from videobert_cli.recipe.schema import TRAININGS
 
 # Enough videos for a mean duration to within a fifth or so, few enough to answer in seconds.
 _NUM_SAMPLED_VIDEOS = 3
@@ -140,10 +141,10 @@ def _estimate(stage: Stage, run: Run, *, state: str) -> tuple[str, dict[str, Any
         return f", {loop.num_steps:,} steps of {loop.batch_num_sequences} sequences", {
             "plan.pretrain.num_steps": loop.num_steps
         }
-    if stage.name == "finetune":
-        loop = run.recipe.finetune.loop
+    if stage.name in TRAININGS:
+        loop = run.recipe.training(stage.name).loop
         return f", {loop.num_steps:,} steps of {loop.batch_num_sequences} segments", {
-            "plan.finetune.num_steps": loop.num_steps
+            f"plan.{stage.name}.num_steps": loop.num_steps
         }
     if stage.name == "quantize":
         options = run.recipe.quantize

@@ -109,7 +109,7 @@ class Run:
 
     def directory(self, stage: str) -> Path:
         """Return a stage's directory; work on a model made elsewhere has a directory of its own beside it."""
-        if self.external_model is None or stage not in {"finetune", "evaluate"}:
+        if self.external_model is None or stage not in {"finetune", "caption", "retrieval", "evaluate"}:
             return self.paths.stage(stage)
         model_hash = read_manifest(self.external_model, kind="model").content_hash
         return self.paths.stage(f"{stage}-{model_hash[:12]}")

@@ -170,7 +170,7 @@ class SweepRunner:
                 fix="have some: --set data.validation_fraction=0.1, or `split` in the list of videos",
             )
         losses = held_out.get("loss", [])
-        if getattr(run.recipe, self._target).loop.final_weights == "best" and losses:
+        if run.recipe.training(self._target).loop.final_weights == "best" and losses:
             best_step = min(losses, key=lambda point: point[1])[0]
             return points.get(best_step, points[max(points)])
         return points[max(points)]
@@ -189,7 +189,7 @@ class SweepRunner:
 
     @property
     def _loop(self) -> Any:
-        return getattr(self._run.recipe, self._target).loop
+        return self._run.recipe.training(self._target).loop
 
     def _begin(self, *, overwrite: bool) -> None:
         """Write down what the study is made from, and refuse to go on with another one's.

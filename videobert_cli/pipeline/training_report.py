@@ -19,11 +19,12 @@ from videobert_cli.core.training.records import METRICS_NAME
 from videobert_cli.errors import MissingInputError
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import StageRecord, read_record
+from videobert_cli.recipe.schema import TRAININGS
 from videobert_cli.recipe.snapshot import ENVIRONMENT_NAME, settings_yaml
 
 KIND = "training-report"
 PAGE_NAME = "index.html"
-Training = Literal["pretrain", "finetune"]
+Training = Literal["pretrain", "finetune", "caption", "retrieval"]
 # Another page is made where what it shows is drawn otherwise.
 _PAGE_VERSION = 1
 
@@ -97,11 +98,16 @@ def _facts(run: Run, stage: Training) -> TrainingFacts:
     }
     steps = section.get("loop", {}).get("num_steps")
     notes = [] if record and record.state == "finished" else [_unfinished(steps)]
-    titles = {"pretrain": "Pretraining", "finetune": "Fine-tuning"}
+    titles = {
+        "pretrain": "Pretraining",
+        "finetune": "Fine-tuning",
+        "caption": "Captioning",
+        "retrieval": "Retrieval",
+    }
     return TrainingFacts(
         title=f"{titles[stage]} of {run.recipe.data.videos.name}",
         facts={name: value for name, value in facts.items() if value},
-        recipe=settings_yaml({stage: section}),
+        recipe=settings_yaml({TRAININGS[stage]: section}),
         notes=notes,
     )
 
@@ -109,7 +115,7 @@ def _facts(run: Run, stage: Training) -> TrainingFacts:
 def _section(run: Run, stage: Training, record: StageRecord | None) -> Mapping[str, Any]:
     """Return the recipe's section that the stage was made with, which the recipe may have left behind."""
     recorded = record.settings.get(stage) if record else None
-    return recorded if isinstance(recorded, Mapping) else getattr(run.recipe, stage).settings()
+    return recorded if isinstance(recorded, Mapping) else run.recipe.training(stage).settings()
 
 
 def _unfinished(num_steps: object) -> str:

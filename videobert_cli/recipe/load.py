@@ -15,7 +15,7 @@ from videobert_cli.recipe.origins import DEFAULT_ORIGIN, KeyPath, Origin, Origin
 from videobert_cli.recipe.overrides import apply_overrides
 from videobert_cli.recipe.parse import Document, parse_document
 from videobert_cli.recipe.problems import Problem, recipe_error, validation_problems
-from videobert_cli.recipe.schema import Recipe
+from videobert_cli.recipe.schema import FINETUNE_TASKS, Recipe
 
 MAX_BYTES = 1_000_000
 
@@ -42,6 +42,12 @@ class LoadedRecipe:
         """
         kept = [override for override in self.overrides if run is None or not override.startswith("run=")]
         overrides = [*kept, f"run={run}"] if run else kept
+        if stage in FINETUNE_TASKS:
+            overrides = [
+                *(o for o in overrides if not o.startswith("finetune.task=")),
+                f"finetune.task={stage}",
+            ]
+            stage = "finetune"
         flags = [word for override in overrides for word in ("--set", override)]
         return shlex.join(["videobert", stage, str(self.path), *flags])
 

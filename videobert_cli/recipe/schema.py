@@ -6,11 +6,25 @@ from pydantic import Field
 
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.tasks.options import EvaluateOptions, PredictOptions
-from videobert_cli.core.training.options import FinetuneOptions, PretrainOptions
+from videobert_cli.core.training.options import (
+    CaptionOptions,
+    FinetuneOptions,
+    PretrainOptions,
+    RetrievalOptions,
+)
 from videobert_cli.core.video.options import DataOptions
 from videobert_cli.core.words.options import QuantizeOptions
 from videobert_cli.options import Options
 
+# The section of each stage that trains a model, by the stage's name.
+TRAININGS: dict[str, str] = {
+    "pretrain": "pretrain",
+    "finetune": "finetune",
+    "caption": "finetune.caption",
+    "retrieval": "finetune.retrieval",
+}
+# The stages that `videobert finetune` makes with another `finetune.task`, which bears the stage's name.
+FINETUNE_TASKS = ("caption", "retrieval")
 STAGES = ("extract", "quantize", "pretrain", "finetune", "evaluate")
 
 
@@ -26,3 +40,13 @@ class Recipe(Options):
     finetune: FinetuneOptions = Field(default=FinetuneOptions(), description="A model learns classes.")
     evaluate: EvaluateOptions = Field(default=EvaluateOptions(), description="A model is measured.")
     predict: PredictOptions = Field(default=PredictOptions(), description="A model answers about a video.")
+
+    def training(self, stage: str) -> PretrainOptions | FinetuneOptions | CaptionOptions | RetrievalOptions:
+        """Return the section of a stage that trains a model (a key of `TRAININGS`)."""
+        trainings: dict[str, PretrainOptions | FinetuneOptions | CaptionOptions | RetrievalOptions] = {
+            "pretrain": self.pretrain,
+            "finetune": self.finetune,
+            "caption": self.finetune.caption,
+            "retrieval": self.finetune.retrieval,
+        }
+        return trainings[stage]

@@ -149,6 +149,9 @@ class LabelOptions(Options):
         return self
 
 
+FinetuneStage = Literal["finetune", "caption", "retrieval"]
+
+
 class ProbeOptions(Options):
     """`pretrain.probe:` the zero-shot cloze, asked of labelled validation segments while the model trains."""
 
@@ -231,10 +234,51 @@ class PretrainOptions(Options):
         return self
 
 
-class FinetuneOptions(Options):
-    """`finetune:` a pretrained model learns the classes of labelled segments."""
+def _finetune_optimizer() -> OptimizerOptions:
+    return OptimizerOptions(learning_rate=5e-5, warmup_fraction=0.1)
 
-    task: Literal["classify"] = Field(default="classify", description="What to learn.")
+
+def _finetune_loop() -> LoopOptions:
+    return LoopOptions(
+        num_steps=1_000,
+        batch_num_sequences=32,
+        validate_every_steps=100,
+        save_every_steps=100,
+        final_weights="best",
+    )
+
+
+class CaptionOptions(Options):
+    """`finetune.caption:` a pretrained model learns to tell in a sentence what a segment shows."""
+
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout while fine-tuning.")
+    optimizer: OptimizerOptions = Field(default=_finetune_optimizer(), description="AdamW or SGD.")
+    loop: LoopOptions = Field(default=_finetune_loop(), description="Length and rhythm of the training.")
+
+    def remembered(self) -> dict[str, Any]:
+        """Return the settings that the model depends on: what the stage records and compares."""
+        return _without(self.settings(), *_NOT_REMEMBERED_OF_LOOP)
+
+
+class RetrievalOptions(Options):
+    """`finetune.retrieval:` a pretrained model learns to lay sentences and segments beside each other."""
+
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout while fine-tuning.")
+    optimizer: OptimizerOptions = Field(default=_finetune_optimizer(), description="AdamW or SGD.")
+    loop: LoopOptions = Field(default=_finetune_loop(), description="Length and rhythm of the training.")
+
+    def remembered(self) -> dict[str, Any]:
+        """Return the settings that the model depends on: what the stage records and compares."""
+        return _without(self.settings(), *_NOT_REMEMBERED_OF_LOOP)
+
+
+class FinetuneOptions(Options):
+    """`finetune:` a pretrained model learns the classes of labelled segments, or the task that `task` names."""
+
+    task: Literal["classify", "caption", "retrieval"] = Field(
+        default="classify",
+        description="What `videobert finetune` learns: classes of segments, or what `caption` or `retrieval` says.",
+    )
     label: str = Field(
         default="label", min_length=1, description="The manifest's column that holds the class."
     )
@@ -245,19 +289,15 @@ class FinetuneOptions(Options):
     freeze_num_layers: int = Field(default=0, ge=0, description="How many layers, with `freeze: layers`.")
     max_subsampling: int = Field(default=1, ge=1, le=16, description="Training keeps one word in 1 to this.")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout while fine-tuning.")
-    optimizer: OptimizerOptions = Field(
-        default=OptimizerOptions(learning_rate=5e-5, warmup_fraction=0.1), description="AdamW or SGD."
-    )
-    loop: LoopOptions = Field(
-        default=LoopOptions(
-            num_steps=1_000,
-            batch_num_sequences=32,
-            validate_every_steps=100,
-            save_every_steps=100,
-            final_weights="best",
-        ),
-        description="Length and rhythm of the training.",
-    )
+    optimizer: OptimizerOptions = Field(default=_finetune_optimizer(), description="AdamW or SGD.")
+    loop: LoopOptions = Field(default=_finetune_loop(), description="Length and rhythm of the training.")
+    caption: CaptionOptions = Field(default=CaptionOptions(), description="Captions.")
+    retrieval: RetrievalOptions = Field(default=RetrievalOptions(), description="Retrieval.")
+
+    @property
+    def stage(self) -> FinetuneStage:
+        """The stage that learns `task`: its directory in the run bears its name."""
+        return "finetune" if self.task == "classify" else self.task
 
     @model_validator(mode="after")
     def _require_a_number_of_layers(self) -> Self:
@@ -266,4 +306,5 @@ class FinetuneOptions(Options):
 
     def remembered(self) -> dict[str, Any]:
         """Return the settings that the classifier depends on: what the stage records and compares."""
-        return _without(self.settings(), *_NOT_REMEMBERED_OF_LOOP)
+        own = self.settings() | {"task": "classify"}
+        return _without(own, "caption", "retrieval", *_NOT_REMEMBERED_OF_LOOP)

@@ -21,7 +21,7 @@ from videobert_cli.errors import NonFiniteLossError, ResourceError, is_out_of_me
 from videobert_cli.memory import give_back_freed_memory, give_back_memory
 from videobert_cli.runtime import derive_seed, has_fast_bfloat16
 
-Section = Literal["pretrain", "finetune"]
+Section = Literal["pretrain", "finetune", "finetune.caption", "finetune.retrieval"]
 
 
 @dataclass(frozen=True, kw_only=True)
