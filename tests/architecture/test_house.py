@@ -27,7 +27,7 @@ WRITERS = {
     "core/model/checkpoint.py": "safetensors' save_file, inside publish",
     "core/training/checkpoint.py": "safetensors' save_file, inside publish_directory",
     "core/video/decoder_child.py": "the answers of the decoder child go into a pipe",
-    "demo/render.py": "a video is encoded, inside publish",
+    "core/video/h264.py": "a video is encoded, inside publish",
 }
 WRITING_NAMES = {
     "write_text",

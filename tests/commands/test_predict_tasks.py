@@ -1,8 +1,11 @@
 """`videobert predict --task`: what else can be asked about a raw video than its timeline."""
 
 import json
+import shutil
 from typing import get_args
 
+import av
+import pytest
 from executable import FinishedRun
 
 from videobert_cli.core.tasks.options import PredictTask
@@ -27,7 +30,7 @@ def test_forecast_says_which_words_come_next(invoke, finished_run: FinishedRun, 
 def test_several_tasks_are_answered_in_one_document(invoke, finished_run: FinishedRun, short_clip) -> None:
     flags = ("--model", finished_run.root, "--task", "forecast", "--task", "timeline", "--jsonl")
     document = json.loads(invoke("predict", short_clip, *flags).out)
-    assert list(document) == ["video", "num_clips", "clip_seconds", "forecast", "segments"]
+    assert list(document) == ["video", "num_clips", "clip_seconds", "seen", "forecast", "segments"]
 
 
 def test_a_task_that_does_not_exist_and_a_model_that_cannot(invoke, finished_run, short_clip) -> None:
@@ -42,3 +45,69 @@ def test_a_task_that_does_not_exist_and_a_model_that_cannot(invoke, finished_run
     unable = invoke("predict", short_clip, "--model", classifier, "--task", "forecast")
     assert unable.exit_code == 3
     assert unable.error_lines[0] == "error: forecast needs a pretrained model; none of those given is one"
+
+
+def test_a_summary_as_lines_picture_and_list_of_cuts(invoke, finished_run, short_clip, tmp_path) -> None:
+    flags = ("--model", finished_run.root, "--task", "summarize", "--task", "forecast")
+    picture, cuts = tmp_path / "keys.png", tmp_path / "keys.csv"
+    outcome = invoke("predict", short_clip, *flags, "--picture", picture, "--cuts", cuts)
+    assert outcome.exit_code == 0
+    assert "  00:00.0 - 00:01.5  key clip  stands for 1 clip" in outcome.out
+    assert outcome.err.splitlines()[-2:] == [f"written: {picture}", f"written: {cuts}"]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert [line.split(",")[1] for line in cuts.read_text().splitlines()] == ["start_seconds", "0.0", "1.5"]
+    page = tmp_path / "keys.html"
+    document = json.loads(invoke("predict", short_clip, *flags, "--picture", page, "--json").out)
+    assert document["outputs"]["files"] == [str(page)]
+    assert page.read_text().count('<img class="picture" src="data:image/jpeg') >= 4
+
+
+def test_the_key_clips_as_a_video(invoke, finished_run, short_clip, tmp_path) -> None:
+    cuts = tmp_path / "keys.mp4"
+    assert (
+        invoke(
+            "predict", short_clip, "--model", finished_run.root, "--task", "summarize", "--cuts", cuts
+        ).exit_code
+        == 0
+    )
+    with av.open(str(cuts)) as container:
+        assert len(list(container.decode(video=0))) == 2 * round(1.5 * 25)
+
+
+def test_a_text_in_place_of_videos(invoke, finished_run, tmp_path) -> None:
+    flags = ("--model", finished_run.root, "--text", "cut the onion", "--top", "2")
+    outcome = invoke("predict", *flags, "--picture", tmp_path / "t.html")
+    head, clip = outcome.out.splitlines()
+    assert head == '"cut the onion"'
+    assert clip.startswith("  clip 1   word ")
+    document = json.loads(invoke("predict", *flags, "--json").out)
+    [clip] = document["outputs"]["text"]["clips"]
+    assert len(clip["words"]) == 2
+    assert 1 > clip["probabilities"][0] >= clip["probabilities"][1] > 0
+    assert (tmp_path / "t.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("clip.mp4", "--text", "a"), "--text asks about a sentence, this about videos"),
+        (("--text", "a", "--task", "forecast"), "--text asks about a sentence, this about videos"),
+        (("--text", "a", "--picture", "a.gif"), ".gif is no form of --picture"),
+        (("clip.mp4", "--cuts", "a.csv"), "--cuts shows summarize, and that is not asked"),
+        (("clip.mp4", "--task", "summarize", "--cuts", "a"), "no suffix is no form of --cuts"),
+        (
+            ("clip.mp4", "other.mp4", "--task", "summarize", "--cuts", "a.csv"),
+            "--cuts is for one video, 2 were given",
+        ),
+        ((), "there is nothing to answer about"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_before_any_work(
+    invoke, finished_run, short_clip, tmp_path, monkeypatch, flags, told
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("clip.mp4", "other.mp4"):
+        shutil.copy(short_clip, name)
+    outcome = invoke("predict", *flags, "--model", finished_run.root)
+    assert outcome.exit_code == 2
+    assert outcome.error_lines[0] == f"error: {told}"

@@ -9,6 +9,15 @@ def document_lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"{document['video']}  {document['num_clips']} clips of {document['clip_seconds']:g} s"
     yield from _segment_lines(document.get("segments", ()))
     yield from _forecast_lines(document.get("forecast", ()))
+    if "summary" in document:
+        yield from _summary_lines(document["summary"])
+
+
+def text_lines(answer: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the text, then for each clip that shows it the likeliest words."""
+    yield f'"{answer["text"]}"'
+    for number, clip in enumerate(answer["clips"], 1):
+        yield f"  clip {number:<3} {_words(clip)}"
 
 
 def _segment_lines(segments: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -25,11 +34,27 @@ def _forecast_lines(coming: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield for each clip to come its time and its likeliest words."""
     for clip in coming:
         distance = f"{clip['horizon']} clip{'s' * (clip['horizon'] > 1)} on"
-        shown = "  ".join(
-            f"word {word} {probability:.2f}"
-            for word, probability in zip(clip["words"], clip["probabilities"], strict=True)
-        )
-        yield f"  {_clock(clip['start_seconds'])}  {distance:<14} {shown}"
+        yield f"  {_clock(clip['start_seconds'])}  {distance:<14} {_words(clip)}"
+
+
+def _summary_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Yield for each key clip its times and what it stands for, then how much of the video they explain."""
+    for clip in summary["clips"]:
+        times = f"{_clock(clip['start_seconds'])} - {_clock(clip['end_seconds'])}"
+        num = clip["stop"] - clip["first"]
+        stands = f"stands for {num} clip{'s' * (num > 1)}"
+        yield f"  {times}  key clip  {stands:<20} word {clip['word']}  surprise {clip['surprise']:.1f}"
+    yield (
+        f"  the cuts explain {summary['explained']:.2f} of what differs between clips, "
+        f"even ones {summary['explained_by_even']:.2f}"
+    )
+
+
+def _words(clip: Mapping[str, Any]) -> str:
+    return "  ".join(
+        f"word {word} {probability:.2f}"
+        for word, probability in zip(clip["words"], clip["probabilities"], strict=True)
+    )
 
 
 def _clock(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """`videobert predict`: answers about raw videos, from a model directory alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -11,6 +12,8 @@ from videobert_cli.commands.answer_lines import document_lines
 from videobert_cli.commands.console import Console, print_json_line, print_results
 from videobert_cli.commands.inputs import expand_inputs
 from videobert_cli.commands.models import find_models, models_of_recipe
+from videobert_cli.commands.predict_files import PredictFiles
+from videobert_cli.commands.predict_text import require_text_alone, show_text
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags, console_and_stop
 from videobert_cli.errors import InputError, MissingInputError, UsageError, VideoBERTError
@@ -24,11 +27,12 @@ HELP = """Raw videos become timelines: verbs, objects, classes, confidences.
 VIDEO is a file, a folder, a quoted glob, @list.txt, or - for names on standard input (--null for find -print0). The
 model is --model (a model directory or a run), else $VIDEOBERT_MODEL, else the newest finished run under ./runs.
 
-A recipe (*.yaml) in front of them, or alone, gives the model of its run and its `predict:` section.
+A recipe (*.yaml) in front of them, or alone, gives the model of its run and its `predict:` section. --task asks for
+other answers than the timeline; --text in place of videos asks which visual words show a sentence.
 
 \b
 Examples:
-  videobert predict clip.mp4
+  videobert predict clip.mp4 --task summarize --picture keys.png --cuts keys.ffconcat
   videobert predict clips/ --model runs/demo --jsonl > answers.jsonl
   find . -name '*.mp4' -print0 | videobert predict - --null --json
 """
@@ -39,7 +43,11 @@ def command(  # noqa: PLR0913 - one parameter a flag
     videos: Annotated[
         list[str],
         typer.Argument(metavar="[RECIPE] VIDEO", help="Files, folders, globs, @list or -; a recipe before."),
-    ],
+    ] = [],  # noqa: B006 - typer reads the default, nothing changes it
+    text: Annotated[
+        str | None,
+        typer.Option("--text", metavar="SENTENCE", help="In place of videos: which visual words show it."),
+    ] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="DIR", help="A model directory or a run.")
     ] = None,
@@ -62,6 +70,20 @@ def command(  # noqa: PLR0913 - one parameter a flag
         int | None,
         typer.Option(min=1, max=100, metavar="N", help="Answers to each question: the recipe's, else 3."),
     ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            "--picture",
+            metavar="FILE",
+            help="Draw forecast, key clips or --text: .png or .html, of one video.",
+        ),
+    ] = None,
+    cuts: Annotated[
+        Path | None,
+        typer.Option(
+            "--cuts", metavar="FILE", help="Write the key clips of one video: .csv, .ffconcat or .mp4."
+        ),
+    ] = None,
     null: Annotated[bool, typer.Option("--null", help="Names on standard input end with NUL.")] = False,
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="One JSON line for each video, as it is done.")
@@ -78,27 +100,87 @@ def command(  # noqa: PLR0913 - one parameter a flag
     recipe, named = _split_recipe(videos)
     directories = find_models(model) if recipe is None or model else models_of_recipe(recipe)
     options = _options(recipe, segment_seconds=segment_seconds, top=top, tasks=task)
-    paths = expand_inputs(named or map(str, options.inputs), is_null_separated=null)
-    if captions is not None and len(paths) != 1:
+    files = PredictFiles(picture=picture, cuts=cuts)
+    common = CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose)
+    if text is not None:
+        require_text_alone(named, task=task, files=files)
+        return show_text(
+            text,
+            directories=directories,
+            options=options,
+            files=files,
+            common=common,
+            is_json=json,
+            is_json_line=jsonl,
+        )
+    paths = _paths(named, options=options, is_null_separated=null)
+    files.check(options, num_videos=len(paths))
+    _check_captions(captions, num_videos=len(paths))
+    show = partial(_show, is_json_line=jsonl, is_document=json)
+    return _answer(
+        paths,
+        captions=captions,
+        directories=directories,
+        options=options,
+        files=files,
+        common=common,
+        show=show,
+    )
+
+
+def _paths(named: Sequence[str], *, options: "PredictOptions", is_null_separated: bool) -> list[Path]:
+    """Return the videos named, else those of the recipe.
+
+    Raises:
+        UsageError: There is none.
+        MissingInputError: A name stands for nothing.
+    """
+    if not named and not options.inputs:
         raise UsageError(
-            f"--captions is for one video, {len(paths)} were given",
+            "there is nothing to answer about",
+            at="command line",
+            fix="name a video, or a sentence: videobert predict --text SENTENCE",
+        )
+    return expand_inputs(named or map(str, options.inputs), is_null_separated=is_null_separated)
+
+
+def _check_captions(captions: Path | None, *, num_videos: int) -> None:
+    if captions is not None and num_videos != 1:
+        raise UsageError(
+            f"--captions is for one video, {num_videos} were given",
             at="--captions",
             fix="put subtitles beside the videos",
         )
     if captions is not None and not captions.is_file():
         raise MissingInputError("there is no such file", at=f"--captions {captions}", fix="check the name")
-    with console_and_stop(CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose)) as (console, stop):
+
+
+def _answer(
+    paths: Sequence[Path],
+    *,
+    captions: Path | None,
+    directories: Sequence[Path],
+    options: "PredictOptions",
+    files: PredictFiles,
+    common: CommonFlags,
+    show: Callable[[dict[str, Any]], None],
+) -> CommandResult:
+    """Answer about one video after another; one that cannot be read is told of and passed over."""
+    answers: list[dict[str, Any]] = []
+    failures: list[dict[str, str]] = []
+    written: list[Path] = []
+    with console_and_stop(common) as (console, stop):
         from videobert_cli.core.tasks.predict import Predictor
         from videobert_cli.core.training.model_directory import load_model
         from videobert_cli.core.video.folders import captions_beside
+        from videobert_cli.pipeline.word_pictures import word_pictures
         from videobert_cli.runtime import pick_device
 
         console.line(f"model: {', '.join(str(directory) for directory in directories)}")
-        torch_device = pick_device(device)
+        torch_device = pick_device(common.device)
         loaded = [load_model(directory, device=torch_device) for directory in directories]
+        words = word_pictures(directories[0], num_words=loaded[0].codebook.num_words)
         predictor = Predictor(loaded, options=options)
-        answers: list[dict[str, Any]] = []
-        failures: list[dict[str, str]] = []
         try:
             for path in paths:
                 stop.raise_if_requested(f"{len(answers)} of {len(paths)} videos answered")
@@ -113,10 +195,13 @@ def command(  # noqa: PLR0913 - one parameter a flag
                     console.warning(f"{path}: {error.what}")
                     continue
                 answers.append(document)
-                _show(document, is_json_line=jsonl, is_document=json)
+                show(document)
+                written += files.write(document, predictor=predictor, words=words)
         finally:
             predictor.close()
-    return _result(answers, failures=failures, directories=directories)
+        for file in written:
+            console.line(f"written: {file}")
+    return _result(answers, failures=failures, directories=directories, files=written)
 
 
 def _split_recipe(names: list[str]) -> "tuple[LoadedRecipe | None, list[str]]":
@@ -187,7 +272,11 @@ def _show(document: dict[str, Any], *, is_json_line: bool, is_document: bool) ->
 
 
 def _result(
-    answers: list[dict[str, Any]], *, failures: list[dict[str, str]], directories: Sequence[Path]
+    answers: list[dict[str, Any]],
+    *,
+    failures: list[dict[str, str]],
+    directories: Sequence[Path],
+    files: Sequence[Path],
 ) -> CommandResult:
     if failures and not answers:
         first = failures[0]
@@ -204,5 +293,6 @@ def _result(
             "models": [str(directory) for directory in directories],
             "timelines": answers,
             "failures": failures,
+            "files": [str(path) for path in files],
         },
     )

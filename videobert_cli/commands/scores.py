@@ -1,6 +1,7 @@
 """Flat metrics as a table for people: a score, its language prior, its chance, seen and unseen pairs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any
 
@@ -12,6 +13,37 @@ _FORECAST_COLUMNS = (
     (".copy_last", "copy last"),
     (".most_frequent", "most frequent"),
     (".chance", "chance"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Table:
+    """A task's scores: shown where metric `count`, the number of what was measured on, is there."""
+
+    title: str
+    count: str
+    rows: tuple[tuple[str, str], ...]
+    columns: tuple[tuple[str, str], ...]
+
+
+_TABLES = (
+    _Table(
+        title="text to video",
+        count="text_to_video.num_sentences",
+        rows=(("text_to_video.top1", "top-1"), ("text_to_video.top5", "top-5")),
+        columns=(
+            ("", "score"),
+            (".most_frequent", "most frequent"),
+            (".no_text", "without text"),
+            (".chance", "chance"),
+        ),
+    ),
+    _Table(
+        title="summaries",
+        count="summarize.num_videos",
+        rows=(("summarize.segment_recall", "segments shown"), ("summarize.explained", "explained")),
+        columns=(("", "score"), (".even", "even"), (".chance", "chance")),
+    ),
 )
 _CLASSIFY = (
     ("accuracy", "classify.accuracy"),
@@ -41,6 +73,11 @@ def score_lines(metrics: Mapping[str, Any]) -> list[str]:
         lines += [*([""] if lines else []), *_label_lines(metrics)]
     if any(name.startswith("forecast.") for name in metrics):
         lines += [*([""] if lines else []), *_forecast_lines(metrics)]
+    for table in _TABLES:
+        if table.count in metrics:
+            head = f"{table.title}, {metrics[table.count]:.0f} {table.count.rpartition('num_')[2]}"
+            lines += [*([""] if lines else []), head]
+            lines += _table_lines(metrics, rows=table.rows, columns=table.columns)
     return lines
 
 
@@ -48,16 +85,25 @@ def _forecast_lines(metrics: Mapping[str, Any]) -> list[str]:
     """Return a line for each horizon and rank, with what needs no model beside it."""
     horizons = [name.split(".")[1] for name in metrics if fnmatch(name, "forecast.*.num_questions")]
     num = max(metrics[f"forecast.{horizon}.num_questions"] for horizon in horizons)
-    heads = "".join(f"{head:>16}" for _, head in _FORECAST_COLUMNS)
-    lines = [f"forecast of coming words, {num:.0f} questions", f"  {'':<22}{heads}"]
+    rows = []
     for horizon in sorted(horizons, key=lambda name: int(name.removeprefix("horizon"))):
+        distance = int(horizon.removeprefix("horizon"))
         for k in (1, 5):
-            key = f"forecast.{horizon}.top{k}"
-            values = [metrics.get(f"{key}{end}") for end, _ in _FORECAST_COLUMNS]
-            cells = "".join(f"{value:>16.3f}" if value is not None else f"{'-':>16}" for value in values)
-            distance = int(horizon.removeprefix("horizon"))
             name = f"{distance} clip{'s' * (distance > 1)} on, top-{k}"
-            lines.append(f"  {name:<22}{cells}")
+            rows.append((f"forecast.{horizon}.top{k}", name))
+    head = f"forecast of coming words, {num:.0f} questions"
+    return [head, *_table_lines(metrics, rows=rows, columns=_FORECAST_COLUMNS)]
+
+
+def _table_lines(
+    metrics: Mapping[str, Any], *, rows: Sequence[tuple[str, str]], columns: Sequence[tuple[str, str]]
+) -> list[str]:
+    """Return the heads and a line for each metric: a row is (metric, name), a column (end of the metric, name)."""
+    lines = [f"  {'':<22}" + "".join(f"{head:>16}" for _, head in columns)]
+    for key, name in rows:
+        values = [metrics.get(f"{key}{end}") for end, _ in columns]
+        cells = [f"{value:>16.3f}" if value is not None else f"{'-':>16}" for value in values]
+        lines.append(f"  {name:<22}{''.join(cells)}")
     return lines
 
 

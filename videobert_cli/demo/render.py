@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import numpy as np
 from PIL import Image, ImageDraw
 
+from videobert_cli.core.video.h264 import write_h264
 from videobert_cli.demo.action import Act, Moment
 from videobert_cli.demo.objects import NUM_VARIANTS, Looks, looks
 from videobert_cli.demo.paint import Point
@@ -26,8 +26,6 @@ from videobert_cli.demo.scene import (
 from videobert_cli.demo.tools import Tools
 from videobert_cli.demo.verbs import draw_action, focus
 
-# One thread: slices of several threads would make the bytes depend on the machine.
-_CODEC_OPTIONS = {"preset": "superfast", "crf": "27", "threads": "1"}
 _SCALES = {"present": (1.25, 1.75), "wide": (0.78, 1.0), "close": (1.15, 1.5), "idle": (0.7, 1.1)}
 
 
@@ -45,14 +43,8 @@ class Kitchen:
 
 def write_video(path: Path, *, plan: VideoPlan, seed: int) -> None:
     """Render the plan's video to `path` as H.264 in MP4; `seed` is the corpus's and fixes the looks of the objects."""
-    with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options=_CODEC_OPTIONS)
-        stream.width, stream.height = FRAME_SIZE
-        stream.pix_fmt = "yuv420p"
-        stream.codec_context.thread_count = 1
-        for picture in render_frames(plan, seed=seed):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24")))
-        container.mux(stream.encode())
+    frames = (np.asarray(picture) for picture in render_frames(plan, seed=seed))
+    write_h264(path, frames, size=FRAME_SIZE, frames_per_second=FRAMES_PER_SECOND)
 
 
 def render_frames(plan: VideoPlan, *, seed: int) -> Iterator[Image.Image]:

@@ -176,7 +176,7 @@ def _guess_key(path: KeyPath) -> str:
 
 
 def _elsewhere(*, section: str, accept: Callable[[str], bool]) -> list[str]:
-    """Return the full keys of other sections whose name is accepted: only the nearest ones, three at most."""
+    """Return the full keys of other sections whose name is accepted: the two least deep of the nearest."""
     fields = [field for field in recipe_fields().values() if accept(field.name) and field.section != section]
 
     def distance(field: RecipeField) -> int:
@@ -188,7 +188,8 @@ def _elsewhere(*, section: str, accept: Callable[[str], bool]) -> list[str]:
         return -shared
 
     nearest = min(map(distance, fields), default=0)
-    return [field.key for field in fields if distance(field) == nearest][:3]
+    near = [field.key for field in fields if distance(field) == nearest]
+    return sorted(near, key=lambda key: key.count("."))[:2]
 
 
 def _guess_value(value: Any, *, field: RecipeField, is_item: bool) -> str | None:

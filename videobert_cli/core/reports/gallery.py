@@ -65,17 +65,25 @@ class GalleryFacts:
     notes: Sequence[str]
 
 
+def word_name(word: int, *, num_words: int) -> str:
+    """Return a word's name, which sorts as the words do.
+
+    >>> word_name(7, num_words=144)
+    'v007'
+    """
+    return f"v{word:0{len(str(num_words - 1))}d}"
+
+
 def gallery_words(
     survey: Survey, *, words: WordTable, branching: int, num_levels: int, texts: TextMatches
 ) -> list[GalleryWord]:
     """Return the words that the training videos use, the most used first."""
     usage_K = usage(survey, words=words)
     clips = survey.clips
-    digits = len(str(words.num_words - 1))
     found = [
         GalleryWord(
             word=int(word),
-            name=f"v{word:0{digits}d}",
+            name=word_name(int(word), num_words=words.num_words),
             path=path_text(int(word), branching=branching, num_levels=num_levels),
             num_clips=int(usage_K[word]),
             radius=_number(clips.radii_R[row]),

@@ -89,6 +89,9 @@ class PredictOptions(Options):
         default=(1, 2, 4), min_length=1, description="`forecast`: how many clips after the last one."
     )
     summarize: SummarizeOptions = Field(default=SummarizeOptions(), description="How key clips are chosen.")
+    num_clips: int = Field(
+        default=1, ge=1, description="`--text`: clips, one after another, that show the text."
+    )
     inputs: tuple[Path, ...] = Field(
         default=(), description="Videos to answer about when the command names none."
     )

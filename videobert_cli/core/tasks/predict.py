@@ -5,16 +5,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.tasks.forecast import Forecaster
 from videobert_cli.core.tasks.options import PredictOptions
 from videobert_cli.core.tasks.summarize import Summarizer
+from videobert_cli.core.tasks.text_to_video import TextToVideo
 from videobert_cli.core.tasks.timeline import Timeline
 from videobert_cli.core.tasks.visual_questions import VisualAsker
 from videobert_cli.core.tasks.watch import WatchedVideo, Watcher
 from videobert_cli.core.training.model_directory import LoadedModel
 from videobert_cli.errors import InputError
 
+# Clips at the end of a video that a forecast shows beside what would come.
+_NUM_SEEN = 6
 # Each task puts its own keys into the document, as JSON values.
 Ask = Callable[[WatchedVideo], Mapping[str, Any]]
 
@@ -34,6 +39,10 @@ class Predictor:
     def close(self) -> None:
         """Stop the decoder."""
         self._watcher.close()
+
+    def stills(self, path: Path, *, seconds: Sequence[float], num_pixels: int) -> list[np.ndarray]:
+        """Return pictures of a video to look at, as `Watcher.stills`."""
+        return self._watcher.stills(path, seconds=seconds, num_pixels=num_pixels)
 
     def document(self, path: Path, *, captions: Path | None) -> dict[str, Any]:
         """Return the answers about one video: `video`, `num_clips`, `clip_seconds` and what each task adds.
@@ -57,18 +66,23 @@ def _timeline(models: Sequence[LoadedModel], options: PredictOptions) -> Ask:
 def _forecast(models: Sequence[LoadedModel], options: PredictOptions) -> Ask:
     loaded, model = _pretrained(models, task="forecast")
     forecaster = Forecaster(VisualAsker(model, loaded.tokenizer))
-    return lambda video: {
-        "forecast": [
-            asdict(coming)
-            for coming in forecaster.coming_clips(
-                video.words_T,
-                horizons=options.horizons,
-                top=options.top,
-                end_seconds=float(video.starts_T[-1]) + video.clip_seconds,
-                clip_seconds=video.clip_seconds,
-            )
+
+    def ask(video: WatchedVideo) -> Mapping[str, Any]:
+        coming = forecaster.coming_clips(
+            video.words_T,
+            horizons=options.horizons,
+            top=options.top,
+            end_seconds=float(video.starts_T[-1]) + video.clip_seconds,
+            clip_seconds=video.clip_seconds,
+        )
+        first = max(0, len(video.words_T) - _NUM_SEEN)
+        seen = [
+            {**_times(video, clip), "word": int(video.words_T[clip])}
+            for clip in range(first, len(video.words_T))
         ]
-    }
+        return {"seen": seen, "forecast": [asdict(clip) for clip in coming]}
+
+    return ask
 
 
 def _summarize(models: Sequence[LoadedModel], options: PredictOptions) -> Ask:
@@ -82,17 +96,37 @@ def _summarize(models: Sequence[LoadedModel], options: PredictOptions) -> Ask:
 
     def ask(video: WatchedVideo) -> Mapping[str, Any]:
         summary = summarizer.summarize(video.words_T, num_clips=options.summarize.num_clips)
-        clips = [
-            {
-                "start_seconds": round(float(video.starts_T[key.clip]), 3),
-                "end_seconds": round(float(video.starts_T[key.clip]) + video.clip_seconds, 3),
-                **asdict(key),
-            }
-            for key in summary.clips
-        ]
+        clips = [{**_times(video, key.clip), **asdict(key)} for key in summary.clips]
         return {"summary": {**asdict(summary), "clips": clips}}
 
     return ask
+
+
+def _times(video: WatchedVideo, clip: int) -> dict[str, float]:
+    start = float(video.starts_T[clip])
+    return {"start_seconds": round(start, 3), "end_seconds": round(start + video.clip_seconds, 3)}
+
+
+def imagined(models: Sequence[LoadedModel], text: str, *, options: PredictOptions) -> dict[str, Any]:
+    """Return the words of `options.num_clips` clips that show a text, as JSON values.
+
+    Raises:
+        InputError: No model is a pretrained one, or it knows no token of the text.
+        UsageError: The model has no positions for so many clips.
+    """
+    loaded, model = _pretrained(models, task="a text")
+    tokenizer = loaded.tokenizer
+    text_L = np.array(tokenizer.text_ids(text), dtype=np.int64)
+    if not len(text_L) or (text_L == tokenizer.unk_id).all():
+        raise InputError(
+            "the model's vocabulary has no word of this text",
+            at=f"--text {text!r}",
+            fix="use words of its narrations",
+        )
+    clips = TextToVideo(VisualAsker(model, tokenizer)).clips(
+        text_L, num_clips=options.num_clips, top=options.top
+    )
+    return {"text": text, "clips": [asdict(clip) for clip in clips]}
 
 
 def _pretrained(models: Sequence[LoadedModel], *, task: str) -> tuple[LoadedModel, VideoBERTForPreTraining]:

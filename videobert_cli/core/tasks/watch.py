@@ -75,6 +75,14 @@ class Watcher:
         """Stop the decoder."""
         self._reader.close()
 
+    def stills(self, video: Path, *, seconds: Sequence[float], num_pixels: int) -> list[np.ndarray]:
+        """Return a picture (num_pixels, num_pixels, 3) for each of `seconds`, ascending; fewer where there is damage.
+
+        Raises:
+            VideoError: The video cannot be read.
+        """
+        return self._reader.stills(video, seconds=seconds, num_pixels=num_pixels) if len(seconds) else []
+
     def watch(self, video: Path, *, captions: Path | None) -> WatchedVideo:
         """Return the clips of a video and its segments.
 

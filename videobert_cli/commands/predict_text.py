@@ -1,0 +1,72 @@
+"""`videobert predict --text SENTENCE`: which visual words show it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from videobert_cli.commands.answer_lines import text_lines
+from videobert_cli.commands.console import print_json_line, print_results
+from videobert_cli.commands.predict_files import PredictFiles
+from videobert_cli.commands.results import CommandResult
+from videobert_cli.commands.session import CommonFlags, console_and_stop
+from videobert_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from videobert_cli.core.tasks.options import PredictOptions
+
+
+def require_text_alone(videos: Sequence[str], *, task: Sequence[str], files: PredictFiles) -> None:
+    """Refuse what has no meaning for a text.
+
+    Raises:
+        UsageError: Videos, tasks or a list of cuts are asked for, too.
+    """
+    others = [
+        *videos,
+        *(f"--task {name}" for name in task),
+        *([f"--cuts {files.cuts}"] if files.cuts else []),
+    ]
+    if others:
+        raise UsageError(
+            "--text asks about a sentence, this about videos", at=others[0], fix="drop one of the two"
+        )
+
+
+def show_text(
+    text: str,
+    *,
+    directories: Sequence[Path],
+    options: "PredictOptions",
+    files: PredictFiles,
+    common: CommonFlags,
+    is_json: bool,
+    is_json_line: bool,
+) -> CommandResult:
+    """Print the words of the clips that show a text, and draw them if that was asked for."""
+    files.check(None, num_videos=1)
+    with console_and_stop(common) as (console, _stop):
+        from videobert_cli.core.tasks.predict import imagined
+        from videobert_cli.core.training.model_directory import load_model
+        from videobert_cli.pipeline.word_pictures import word_pictures
+        from videobert_cli.runtime import pick_device
+
+        console.line(f"model: {', '.join(str(directory) for directory in directories)}")
+        device = pick_device(common.device)
+        models = [load_model(directory, device=device) for directory in directories]
+        answer = imagined(models, text, options=options)
+        if is_json_line:
+            print_json_line(answer)
+        elif not is_json:
+            print_results(text_lines(answer))
+        words = word_pictures(directories[0], num_words=models[0].codebook.num_words)
+        written = files.write_text(answer, words=words)
+        for path in written:
+            console.line(f"written: {path}" + (f" ({words.problem})" if words.problem else ""))
+    return CommandResult(
+        metrics={"predict.num_videos": 0, "predict.num_failed": 0},
+        outputs={
+            "models": [str(directory) for directory in directories],
+            "text": answer,
+            "files": [str(path) for path in written],
+        },
+    )

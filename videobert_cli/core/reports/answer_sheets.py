@@ -1,0 +1,108 @@
+"""What `videobert predict` found out, as strips of pictures: forecasts, texts as clips, summaries."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from videobert_cli.core.reports.html import clock
+from videobert_cli.core.reports.sheet import Cell, Sheet, Strip
+
+# The picture of a visual word, and of the video at a time in seconds; None where there is none.
+WordPicture = Callable[[int], str | None]
+ClipPicture = Callable[[float], str | None]
+
+_NEAREST = "The picture of a word is the training clip nearest to its centroid."
+
+
+def answer_sheet(
+    document: Mapping[str, Any], *, word_picture: WordPicture, clip_picture: ClipPicture, notes: Sequence[str]
+) -> Sheet:
+    """Return the sheet of a video's document: what it holds of a forecast and a summary."""
+    strips = [
+        *_forecast_strips(document, word_picture=word_picture, clip_picture=clip_picture),
+        *_summary_strips(document, clip_picture=clip_picture),
+    ]
+    told = [*([_NEAREST] if "forecast" in document else []), *notes]
+    return Sheet(title=str(document["video"]), strips=tuple(strips), notes=tuple(told))
+
+
+def text_sheet(answer: Mapping[str, Any], *, word_picture: WordPicture, notes: Sequence[str]) -> Sheet:
+    """Return the sheet of a text's clips: the likeliest in order, and for each the words that came next."""
+    clips = answer["clips"]
+    ranks = range(len(clips[0]["words"]))
+    if len(clips) == 1:
+        cells = [_word_cell(clips[0], rank, first="", word_picture=word_picture) for rank in ranks]
+        strips = [Strip(head="the likeliest words", cells=tuple(cells))]
+    else:
+        strips = [
+            Strip(
+                head="likeliest, one after another" if rank == 0 else f"number {rank + 1} of each",
+                cells=tuple(
+                    _word_cell(clip, rank, first=f"clip {number + 1}", word_picture=word_picture)
+                    for number, clip in enumerate(clips)
+                ),
+            )
+            for rank in ranks
+        ]
+    return Sheet(title=f"“{answer['text']}”", strips=tuple(strips), notes=(_NEAREST, *notes))
+
+
+def pictured_seconds(document: Mapping[str, Any]) -> list[float]:
+    """Return the times of the video, ascending, that `answer_sheet` shows a picture of: the middles of clips."""
+    clips = [*document.get("seen", ()), *document.get("summary", {}).get("clips", ())]
+    return sorted({_middle(clip) for clip in clips})
+
+
+def _middle(clip: Mapping[str, Any]) -> float:
+    return float(clip["start_seconds"] + clip["end_seconds"]) / 2
+
+
+def _forecast_strips(
+    document: Mapping[str, Any], *, word_picture: WordPicture, clip_picture: ClipPicture
+) -> Iterator[Strip]:
+    if "forecast" not in document:
+        return
+    yield Strip(
+        head="the end of the video",
+        cells=tuple(
+            Cell(
+                picture=clip_picture(_middle(clip)),
+                lines=(clock(clip["start_seconds"]), f"word {clip['word']}"),
+            )
+            for clip in document["seen"]
+        ),
+    )
+    for coming in document["forecast"]:
+        distance = f"{coming['horizon']} clip{'s' * (coming['horizon'] > 1)}"
+        yield Strip(
+            head=f"{distance} after the end, at {clock(coming['start_seconds'])}",
+            cells=tuple(
+                _word_cell(coming, rank, first="", word_picture=word_picture)
+                for rank in range(len(coming["words"]))
+            ),
+        )
+
+
+def _word_cell(clip: Mapping[str, Any], rank: int, *, first: str, word_picture: WordPicture) -> Cell:
+    word, probability = clip["words"][rank], clip["probabilities"][rank]
+    lines = (first, f"word {word}  {probability:.2f}")
+    return Cell(picture=word_picture(word), lines=tuple(line for line in lines if line))
+
+
+def _summary_strips(document: Mapping[str, Any], *, clip_picture: ClipPicture) -> Iterator[Strip]:
+    summary = document.get("summary")
+    if summary is None:
+        return
+    yield Strip(
+        head=f"{len(summary['clips'])} key clips of {document['num_clips']}",
+        cells=tuple(
+            Cell(
+                picture=clip_picture(_middle(clip)),
+                lines=(
+                    f"{clock(clip['start_seconds'])} - {clock(clip['end_seconds'])}",
+                    f"stands for {clip['stop'] - clip['first']} clips",
+                    f"surprise {clip['surprise']:.1f} nats",
+                ),
+            )
+            for clip in summary["clips"]
+        ),
+    )
