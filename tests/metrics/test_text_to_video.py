@@ -5,6 +5,7 @@ import pytest
 
 from videobert_cli.core.metrics.text_to_video import ShownSentence, evaluate_text_to_video
 from videobert_cli.core.tasks.text_to_video import TextToVideo
+from videobert_cli.core.words.text_counts import TextCounts
 from videobert_cli.errors import InputError
 
 NUM_WORDS = 8
@@ -35,10 +36,19 @@ def sentence(video: str, word: int, *truth: int) -> ShownSentence:
     )
 
 
+def counted(*seen: tuple[int, list[int]]) -> TextCounts:
+    pairs = [(np.array([token]), np.array(words)) for token, words in seen]
+    return TextCounts.count(pairs, num_tokens=10, num_words=NUM_WORDS)
+
+
 def test_every_figure_by_hand() -> None:
     asked = [sentence("a", 1, 1, 2), sentence("a", 2, 3), sentence("b", 4, 0, 0)]
     result = evaluate_text_to_video(
-        Knows(), asked, train_words=[np.array([3, 3, 0]), np.array([3, 2])], num_words=NUM_WORDS
+        Knows(),
+        asked,
+        train_words=[np.array([3, 3, 0]), np.array([3, 2])],
+        counts=counted((1, [2, 2]), (2, [3]), (4, [1])),
+        num_words=NUM_WORDS,
     )
     metrics = result.metrics
     assert metrics["text_to_video.num_sentences"] == 3
@@ -46,6 +56,8 @@ def test_every_figure_by_hand() -> None:
     assert metrics["text_to_video.top1.chance"] == pytest.approx((2 + 1 + 1) / 3 / 8)
     assert metrics["text_to_video.top1.most_frequent"] == pytest.approx(1 / 3)
     assert metrics["text_to_video.top1.no_text"] == 0
+    # Beside token 1 came word 2, beside 2 word 3, beside 4 word 1.
+    assert metrics["text_to_video.top1.word_counts"] == pytest.approx(2 / 3)
     # Of five: 1 7 6 5 4; 2 7 6 5 4; 4 7 6 5 3. The commonest: 3 0 2 1 4 (ties by number). Without text: 5 7 6 4 3.
     assert metrics["text_to_video.top5"] == pytest.approx(1 / 3)
     assert metrics["text_to_video.top5.most_frequent"] == 1
@@ -57,4 +69,4 @@ def test_every_figure_by_hand() -> None:
 
 def test_nothing_to_measure_on_is_an_error() -> None:
     with pytest.raises(InputError, match="no sentence of the chosen split covers a clip"):
-        evaluate_text_to_video(Knows(), [], train_words=[], num_words=NUM_WORDS)
+        evaluate_text_to_video(Knows(), [], train_words=[], counts=counted(), num_words=NUM_WORDS)

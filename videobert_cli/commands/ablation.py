@@ -18,6 +18,7 @@ _BASELINES = (
     "no_text",
     "copy_last",
     "word_pairs",
+    "word_counts",
     "even",
     "linear_probe",
     "nearest_neighbour",

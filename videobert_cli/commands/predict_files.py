@@ -74,8 +74,8 @@ class PredictFiles:
             _write_cuts(self.cuts, video, document["summary"]["clips"], predictor=predictor)
         return [path for path in (self.picture, self.cuts) if path is not None]
 
-    def write_text(self, answer: Mapping[str, Any], *, words: "WordPictures") -> list[Path]:
-        """Write the picture of a text's clips if it was asked for, and return where."""
+    def draw_text(self, answer: Mapping[str, Any], *, words: "WordPictures") -> list[Path]:
+        """Draw the picture of a text's clips if it was asked for, and return where."""
         from videobert_cli.core.reports.answer_sheets import text_sheet
         from videobert_cli.core.reports.sheet import sheet_bytes
 

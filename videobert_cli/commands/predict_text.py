@@ -59,7 +59,7 @@ def show_text(
         elif not is_json:
             print_results(text_lines(answer))
         words = word_pictures(directories[0], num_words=models[0].codebook.num_words)
-        written = files.write_text(answer, words=words)
+        written = files.draw_text(answer, words=words)
         for path in written:
             console.line(f"written: {path}" + (f" ({words.problem})" if words.problem else ""))
     return CommandResult(

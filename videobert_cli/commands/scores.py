@@ -35,6 +35,7 @@ _TABLES = (
             ("", "score"),
             (".most_frequent", "most frequent"),
             (".no_text", "without text"),
+            (".word_counts", "word counts"),
             (".chance", "chance"),
         ),
     ),

@@ -9,6 +9,7 @@ import numpy as np
 from videobert_cli.core.metrics.evaluate import TOP_KS, TaskResult
 from videobert_cli.core.metrics.intervals import mean_interval
 from videobert_cli.core.tasks.text_to_video import TextToVideo
+from videobert_cli.core.words.text_counts import TextCounts
 from videobert_cli.errors import InputError
 
 # Shapes: N sentences, B sentences of one batch, L tokens, T clips of a sentence, K visual words.
@@ -31,12 +32,13 @@ def evaluate_text_to_video(
     sentences: Sequence[ShownSentence],
     *,
     train_words: Iterable[np.ndarray],
+    counts: TextCounts,
     num_words: int,
 ) -> TaskResult:
     """Return top-1 and top-5: one of the k likeliest words of a sentence is a word of one of its clips.
 
     Baselines: `chance`, any k words; `most_frequent`, the commonest words of the training videos; `no_text`, what the
-    model says of a clip when it is told nothing.
+    model says of a clip when it is told nothing; `word_counts`, naive Bayes on the training sentences.
 
     Raises:
         InputError: No sentence of the chosen split covers a clip.
@@ -55,6 +57,7 @@ def evaluate_text_to_video(
         "most_frequent": np.argsort(-counts_K, kind="stable"),
         "no_text": np.argsort(-asked.without_text(), kind="stable"),
     }
+    counted_NK = np.argsort(-counts.scores(s.text_L for s in sentences), axis=1, kind="stable")
     videos = [sentence.video_id for sentence in sentences]
     metrics = {"text_to_video.num_sentences": float(len(sentences))}
     for k in TOP_KS:
@@ -64,6 +67,9 @@ def evaluate_text_to_video(
         metrics |= {name: float(right_N.mean()), f"{name}.low": interval.low, f"{name}.high": interval.high}
         metrics[f"{name}.chance"] = float(
             np.mean([_chance(len({*s.words_T.tolist()}), num_words=num_words, k=k) for s in sentences])
+        )
+        metrics[f"{name}.word_counts"] = float(
+            np.mean([np.isin(row[:k], s.words_T).any() for row, s in zip(counted_NK, sentences, strict=True)])
         )
         for other, order_K in always.items():
             hits = [bool(np.isin(order_K[:k], sentence.words_T).any()) for sentence in sentences]

@@ -7,6 +7,8 @@ from videobert_cli.core.metrics.text_to_video import ShownSentence, evaluate_tex
 from videobert_cli.core.tasks.text_to_video import TextToVideo
 from videobert_cli.core.tasks.visual_questions import VisualAsker
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
+from videobert_cli.core.video.manifest import Split
+from videobert_cli.core.words.text_counts import TextCounts
 from videobert_cli.pipeline.evaluations.evaluation import Evaluation, is_pretrained, pretrained_model
 from videobert_cli.pipeline.pretrain_stage import split_documents
 from videobert_cli.pipeline.run import Run
@@ -15,18 +17,28 @@ from videobert_cli.pipeline.run import Run
 def _measure(run: Run) -> TaskResult:
     loaded, model = pretrained_model(run, task="text_to_video")
     train = [run.words.words(video_id) for video_id in run.split_ids("train") if video_id in run.words]
+    tokenizer = loaded.tokenizer
+    counts = TextCounts.count(
+        (
+            (sentence.text_L, sentence.words_T)
+            for sentence in shown_sentences(run, "train", tokenizer=tokenizer)
+        ),
+        num_tokens=tokenizer.num_text_tokens,
+        num_words=run.words.num_words,
+    )
     return evaluate_text_to_video(
-        TextToVideo(VisualAsker(model, loaded.tokenizer)),
-        list(_sentences(run, tokenizer=loaded.tokenizer)),
+        TextToVideo(VisualAsker(model, tokenizer)),
+        list(shown_sentences(run, run.recipe.evaluate.split, tokenizer=tokenizer)),
         train_words=train,
+        counts=counts,
         num_words=run.words.num_words,
     )
 
 
-def _sentences(run: Run, *, tokenizer: VideoBERTTokenizer) -> Iterator[ShownSentence]:
-    """Yield the sentences of the chosen split with the clips that they cover, as pretraining takes them."""
+def shown_sentences(run: Run, split: Split, *, tokenizer: VideoBERTTokenizer) -> Iterator[ShownSentence]:
+    """Yield the sentences of a split with the clips that they cover, as pretraining takes them."""
     first_word = tokenizer.word_to_id(0)
-    for document in split_documents(run, run.recipe.evaluate.split, tokenizer=tokenizer):
+    for document in split_documents(run, split, tokenizer=tokenizer):
         for ids, span in zip(document.sentences, document.spans, strict=True):
             if span is not None:
                 yield ShownSentence(
