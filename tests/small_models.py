@@ -1,7 +1,8 @@
-"""A pretrained model and its tokenizer, of random weights, small enough to be asked thousands of times."""
+"""A pretrained model, a retriever and their tokenizer, of random weights, small enough to be asked thousands of times."""
 
 from videobert_cli.core.model.config import VideoBERTConfig
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
+from videobert_cli.core.model.retrieval import VideoBERTForRetrieval
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cut", "fry", "pour", "[>]"]
@@ -14,7 +15,15 @@ def small_tokenizer() -> VideoBERTTokenizer:
 
 
 def small_model() -> VideoBERTForPreTraining:
-    config = VideoBERTConfig(
+    return VideoBERTForPreTraining(_config(), seed=1).eval()
+
+
+def small_retriever() -> VideoBERTForRetrieval:
+    return VideoBERTForRetrieval(_config(), seed=1).eval()
+
+
+def _config() -> VideoBERTConfig:
+    return VideoBERTConfig(
         vocab_size=small_tokenizer().num_text_tokens,
         num_visual_words=NUM_WORDS,
         visual_embedding_size=6,
@@ -25,4 +34,3 @@ def small_model() -> VideoBERTForPreTraining:
         max_position_embeddings=NUM_POSITIONS,
         initializer_range=0.3,
     )
-    return VideoBERTForPreTraining(config, seed=1).eval()

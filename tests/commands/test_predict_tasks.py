@@ -111,3 +111,49 @@ def test_what_does_not_go_together_is_refused_before_any_work(
     outcome = invoke("predict", *flags, "--model", finished_run.root)
     assert outcome.exit_code == 2
     assert outcome.error_lines[0] == f"error: {told}"
+
+
+@pytest.mark.slow
+def test_a_sentence_finds_moments_of_a_run_that_learned_retrieval(
+    invoke, finished_run, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(finished_run.copy(tmp_path))
+    few = [
+        word
+        for key in ("task=retrieval", "retrieval.loop.num_steps=6", "retrieval.loop.save_every_steps=6")
+        for word in ("--set", f"finetune.{key}")
+    ]
+    early = invoke("predict", "--text", "cut the onion", "--in", "runs/tiny")
+    assert early.exit_code == 3
+    assert early.error_lines[0] == "error: this run has no model that learned retrieval"
+    assert early.error_lines[2] == "  fix: videobert finetune RECIPE --set finetune.task=retrieval"
+    trained = invoke("finetune", "tiny.yaml", *few)
+    assert trained.exit_code == 0, trained.err
+    assert trained.out.startswith("retrieval: ")
+    outcome = invoke("predict", "--text", "cut the onion", "--in", "runs/tiny", "--top", "2", "--json")
+    document = json.loads(outcome.out)
+    moments = document["outputs"]["text"]["moments"]
+    assert len(moments) == 2
+    assert moments[0]["score"] >= moments[1]["score"]
+    assert all(0 <= moment["start_seconds"] < moment["end_seconds"] for moment in moments)
+    again = invoke("predict", "--text", "cut the onion", "--in", "runs/tiny", "--top", "2")
+    assert [line.split()[-1] for line in again.out.splitlines()[1:]] == [m["video"] for m in moments]
+    measured = invoke("evaluate", "tiny.yaml", *few, "--set", "evaluate.tasks=[retrieval]", "--overwrite")
+    assert measured.exit_code == 0, measured.err
+    assert "  video, R@1 " in measured.out
+    timeline = invoke("predict", finished_run.video, "--model", "runs/tiny", "-q")
+    assert timeline.exit_code == 0, timeline.err
+
+
+def test_in_needs_a_sentence_and_has_a_model_of_its_own(invoke, finished_run) -> None:
+    for flags, told in (
+        (("--in", finished_run.root), "--in finds the moments that a sentence tells of"),
+        (
+            ("--text", "a", "--in", finished_run.root, "--model", "x"),
+            "--in searches with the run's own model",
+        ),
+        (("--text", "a", "--in", "nowhere"), "there is no run with words"),
+    ):
+        outcome = invoke("predict", *flags)
+        assert outcome.exit_code in {2, 3}
+        assert outcome.error_lines[0] == f"error: {told}"

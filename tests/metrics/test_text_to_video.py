@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from videobert_cli.core.metrics.text_to_video import ShownSentence, evaluate_text_to_video
+from videobert_cli.core.metrics.text_to_video import evaluate_text_to_video
+from videobert_cli.core.sequences.pairs import ShownSentence
 from videobert_cli.core.tasks.text_to_video import TextToVideo
 from videobert_cli.core.words.text_counts import TextCounts
 from videobert_cli.errors import InputError

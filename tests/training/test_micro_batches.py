@@ -10,6 +10,7 @@ import pytest
 import torch
 from executable import lasting_metrics
 from test_objectives import classification_job
+from test_retrieval_job import retrieval_job
 from training_samples import (
     Interrupting,
     KilledError,
@@ -18,7 +19,7 @@ from training_samples import (
     weights,
 )
 
-JOBS = {"pretrain": pretraining_job, "finetune": classification_job}
+JOBS = {"pretrain": pretraining_job, "finetune": classification_job, "retrieval": retrieval_job}
 
 
 def gradients(job, *, num_parts, step=3):

@@ -19,6 +19,8 @@ _BASELINES = (
     "copy_last",
     "word_pairs",
     "word_counts",
+    "alignment",
+    "reranked",
     "even",
     "linear_probe",
     "nearest_neighbour",

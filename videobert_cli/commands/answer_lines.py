@@ -20,6 +20,14 @@ def text_lines(answer: Mapping[str, Any]) -> Iterator[str]:
         yield f"  clip {number:<3} {_words(clip)}"
 
 
+def moment_lines(answer: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the text, then each moment: how near it is, the video and the times."""
+    yield f'"{answer["text"]}"'
+    for moment in answer["moments"]:
+        times = f"{_clock(moment['start_seconds'])} - {_clock(moment['end_seconds'])}"
+        yield f"  {moment['score']:>6.3f}  {times}  {moment['video']}"
+
+
 def _segment_lines(segments: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield for each segment its times and the best answers to each question."""
     for segment in segments:

@@ -6,7 +6,7 @@ from videobert_cli.commands.session import CommonFlags
 from videobert_cli.commands.stage_command import StageFlags, load_with_flags
 from videobert_cli.commands.training_flags import ReportOption, SweepOption, train
 
-HELP = """A pretrained model learns the classes of labelled segments.
+HELP = """A pretrained model learns classes, or another `finetune.task`.
 
 What lies before it and is missing is made first; `--model DIR` starts from a model made elsewhere
 with the same codebook.

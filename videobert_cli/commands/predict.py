@@ -13,7 +13,12 @@ from videobert_cli.commands.console import Console, print_json_line, print_resul
 from videobert_cli.commands.inputs import expand_inputs
 from videobert_cli.commands.models import find_models, models_of_recipe
 from videobert_cli.commands.predict_files import PredictFiles
-from videobert_cli.commands.predict_text import require_text_alone, show_text
+from videobert_cli.commands.predict_text import (
+    require_text_alone,
+    require_text_for_moments,
+    show_moments,
+    show_text,
+)
 from videobert_cli.commands.results import CommandResult
 from videobert_cli.commands.session import CommonFlags, console_and_stop
 from videobert_cli.errors import InputError, MissingInputError, UsageError, VideoBERTError
@@ -47,6 +52,10 @@ def command(  # noqa: PLR0913 - one parameter a flag
     text: Annotated[
         str | None,
         typer.Option("--text", metavar="SENTENCE", help="In place of videos: which visual words show it."),
+    ] = None,
+    within: Annotated[
+        Path | None,
+        typer.Option("--in", metavar="RUN", help="With --text: find the moments of this run's videos."),
     ] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="DIR", help="A model directory or a run.")
@@ -98,6 +107,18 @@ def command(  # noqa: PLR0913 - one parameter a flag
     if json and jsonl:
         raise UsageError("--json and --jsonl cannot both be given", at="command line", fix="drop one of them")
     recipe, named = _split_recipe(videos)
+    if within is not None:
+        require_text_for_moments(text, within=within, model=model)
+    if text is not None and within is not None:
+        options = _options(recipe, segment_seconds=segment_seconds, top=top, tasks=task)
+        return show_moments(
+            text,
+            within=within,
+            options=options,
+            common=CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose),
+            is_json=json,
+            is_json_line=jsonl,
+        )
     directories = find_models(model) if recipe is None or model else models_of_recipe(recipe)
     options = _options(recipe, segment_seconds=segment_seconds, top=top, tasks=task)
     files = PredictFiles(picture=picture, cuts=cuts)

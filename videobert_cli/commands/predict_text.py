@@ -1,10 +1,11 @@
-"""`videobert predict --text SENTENCE`: which visual words show it."""
+"""`videobert predict --text SENTENCE`: which visual words show it, or with `--in RUN` which moments of its videos."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videobert_cli.commands.answer_lines import text_lines
+from videobert_cli.commands.answer_lines import moment_lines, text_lines
 from videobert_cli.commands.console import print_json_line, print_results
 from videobert_cli.commands.predict_files import PredictFiles
 from videobert_cli.commands.results import CommandResult
@@ -69,4 +70,57 @@ def show_text(
             "text": answer,
             "files": [str(path) for path in written],
         },
+    )
+
+
+def require_text_for_moments(text: str | None, *, within: Path, model: str | None) -> None:
+    """Refuse `--in` without a sentence, or with a model beside the run's own.
+
+    Raises:
+        UsageError: One of these is so.
+    """
+    if text is None:
+        raise UsageError(
+            "--in finds the moments that a sentence tells of",
+            at=f"--in {within}",
+            fix="add --text SENTENCE",
+        )
+    if model is not None:
+        raise UsageError(
+            "--in searches with the run's own model", at=f"--model {model}", fix="drop one of the two"
+        )
+
+
+def show_moments(
+    text: str,
+    *,
+    within: Path,
+    options: "PredictOptions",
+    common: CommonFlags,
+    is_json: bool,
+    is_json_line: bool,
+) -> CommandResult:
+    """Print the moments of a run's videos that show a text."""
+    with console_and_stop(common) as (console, _stop):
+        from videobert_cli.pipeline.moments import find_moments
+        from videobert_cli.runtime import pick_device
+
+        console.line(f"model: {within / 'retrieval' / 'model'}")
+        moments = find_moments(
+            within,
+            text,
+            segment_seconds=options.segment_seconds,
+            num=options.top,
+            search=options.search,
+            device=pick_device(common.device),
+        )
+        answer = {"text": text, "moments": [asdict(moment) for moment in moments]}
+        if is_json_line:
+            print_json_line(answer)
+        elif not is_json:
+            print_results(moment_lines(answer))
+    return CommandResult(
+        run=str(within),
+        metrics={"predict.num_videos": 0, "predict.num_failed": 0},
+        outputs={"models": [str(within / "retrieval" / "model")], "text": answer},
     )

@@ -40,6 +40,22 @@ _TABLES = (
         ),
     ),
     _Table(
+        title="retrieval",
+        count="retrieval.num_sentences",
+        rows=tuple(
+            (f"retrieval.{direction}.{measure}", f"{name}, {shown}")
+            for direction, name in (("text_to_video", "video"), ("video_to_text", "text"))
+            for measure, shown in (("r1", "R@1"), ("r5", "R@5"), ("r10", "R@10"), ("median_rank", "median"))
+        ),
+        columns=(
+            ("", "score"),
+            (".reranked", "reranked"),
+            (".alignment", "alignment"),
+            (".word_counts", "word counts"),
+            (".chance", "chance"),
+        ),
+    ),
+    _Table(
         title="summaries",
         count="summarize.num_videos",
         rows=(("summarize.segment_recall", "segments shown"), ("summarize.explained", "explained")),

@@ -1,22 +1,19 @@
 """The finetune stage: a pretrained model and labelled segments into a classifier's model directory."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from videobert_cli.artifacts import read_manifest
-from videobert_cli.core.reports.model_card import model_card
 from videobert_cli.core.training.finetune import FinetuneResult, finetune_classifier
-from videobert_cli.core.training.model_directory import LoadedModel, ModelParts, load_model, publish_model
+from videobert_cli.core.training.model_directory import LoadedModel, load_model
 from videobert_cli.core.training.sinks import require_sinks
-from videobert_cli.errors import CodebookMismatchError
 from videobert_cli.pipeline.events import loop_events
+from videobert_cli.pipeline.learned_model import publish_learned, require_same_codebook, training_summary
 from videobert_cli.pipeline.ranks import call_for_help
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.stage import Stage, StageReport
 from videobert_cli.pipeline.training_report import is_report_due, look
 from videobert_cli.ranks import Ranks, connected_ranks
-from videobert_cli.runtime import package_version
 
 
 def _settings(run: Run) -> dict[str, Any]:
@@ -36,39 +33,25 @@ def _execute(run: Run) -> StageReport:
     require_same_codebook(run, loaded.directory)
     options = run.recipe.finetune
     result = _train(run, loaded, ranks=call_for_help("finetune"))
-    backbone, extract = loaded.backbone()
     facts = {
         "num_steps": result.training.num_steps,
         "num_classes": len(result.classes),
         "num_train_segments": result.num_train_segments,
     }
-    parts = ModelParts(
-        tokenizer=loaded.tokenizer,
-        codebook=loaded.directory / "codebook",
-        backbone=backbone,
-        extract=extract,
-        questions=replace(loaded.questions, label=options.label),
-        card=model_card(
-            title=f"VideoBERT classifier of {options.label!r}",
-            task="video-classification",
-            command="finetune",
-            version=package_version(),
-            facts=facts,
-        ),
-    )
-    publish_model(
-        run.directory("finetune") / "model",
+    publish_learned(
+        run,
+        "finetune",
         result.model,
-        parts=parts,
+        start=loaded,
+        card=("video-classification", f"VideoBERT classifier of {options.label!r}"),
+        label=options.label,
         settings=_settings(run),
         parents=_inputs(run),
         facts=facts,
     )
-    best = result.training.best_loss
-    held_out = f", best held-out loss {best:.3f}" if best is not None else ""
     return StageReport(
         summary=f"{len(result.classes)} classes, {result.num_train_segments:,} segments, "
-        f"{result.training.num_steps:,} steps{held_out}",
+        f"{training_summary(result.training)}",
         facts={f"finetune.{name}": value for name, value in facts.items()},
     )
 
@@ -91,22 +74,6 @@ def _train(run: Run, loaded: LoadedModel, *, ranks: Ranks) -> FinetuneResult:
         events=loop_events(run, "finetune"),
         ranks=ranks,
     )
-
-
-def require_same_codebook(run: Run, model: Path) -> None:
-    """Refuse a model whose codebook is not the one the run's words come from.
-
-    Raises:
-        CodebookMismatchError: With both content hashes.
-    """
-    ours = read_manifest(run.paths.codebook, kind="codebook").content_hash
-    theirs = read_manifest(model / "codebook", kind="codebook").content_hash
-    if ours != theirs:
-        raise CodebookMismatchError(
-            f"the model was trained with codebook {theirs[:12]}, the words of this run come from {ours[:12]}",
-            at=str(model),
-            fix=f"use the model of this run: {run.loaded.command('finetune')}",
-        )
 
 
 def _outputs(run: Run) -> tuple[Path, ...]:

@@ -7,6 +7,7 @@ from videobert_cli.pipeline import (
     listen_stage,
     pretrain_stage,
     quantize_stage,
+    retrieval_stage,
 )
 from videobert_cli.pipeline.stage import Stage
 
@@ -18,6 +19,7 @@ STAGES: dict[str, Stage] = {
         quantize_stage.STAGE,
         pretrain_stage.STAGE,
         finetune_stage.STAGE,
+        retrieval_stage.STAGE,
         evaluate_stage.STAGE,
     )
 }

@@ -114,7 +114,9 @@ def _facts(run: Run, stage: Training) -> TrainingFacts:
 
 def _section(run: Run, stage: Training, record: StageRecord | None) -> Mapping[str, Any]:
     """Return the recipe's section that the stage was made with, which the recipe may have left behind."""
-    recorded = record.settings.get(stage) if record else None
+    recorded: Any = record.settings if record else None
+    for key in TRAININGS[stage].split("."):
+        recorded = recorded.get(key) if isinstance(recorded, Mapping) else None
     return recorded if isinstance(recorded, Mapping) else run.recipe.training(stage).settings()
 
 

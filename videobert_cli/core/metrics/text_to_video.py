@@ -1,13 +1,13 @@
 """Text to video as flat metrics: whether the words a sentence calls for are among those of its clips."""
 
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from videobert_cli.core.metrics.chance import chance_of_hit
 from videobert_cli.core.metrics.evaluate import TOP_KS, TaskResult
 from videobert_cli.core.metrics.intervals import mean_interval
+from videobert_cli.core.sequences.pairs import ShownSentence
 from videobert_cli.core.tasks.text_to_video import TextToVideo
 from videobert_cli.core.words.text_counts import TextCounts
 from videobert_cli.errors import InputError
@@ -15,16 +15,6 @@ from videobert_cli.errors import InputError
 # Shapes: N sentences, B sentences of one batch, L tokens, T clips of a sentence, K visual words.
 
 _NUM_ANSWERS = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShownSentence:
-    """A sentence of a video as token ids (L,) and as text, with the visual words (T,) of its clips."""
-
-    video_id: str
-    text: str
-    text_L: np.ndarray
-    words_T: np.ndarray
 
 
 def evaluate_text_to_video(
@@ -66,7 +56,7 @@ def evaluate_text_to_video(
         interval = mean_interval(right_N, videos)
         metrics |= {name: float(right_N.mean()), f"{name}.low": interval.low, f"{name}.high": interval.high}
         metrics[f"{name}.chance"] = float(
-            np.mean([_chance(len({*s.words_T.tolist()}), num_words=num_words, k=k) for s in sentences])
+            np.mean([chance_of_hit(len({*s.words_T.tolist()}), num=num_words, k=k) for s in sentences])
         )
         metrics[f"{name}.word_counts"] = float(
             np.mean([np.isin(row[:k], s.words_T).any() for row, s in zip(counted_NK, sentences, strict=True)])
@@ -95,13 +85,3 @@ def _ask(asked: TextToVideo, sentences: Sequence[ShownSentence]) -> tuple[np.nda
         [np.isin(words, sentence.words_T) for words, sentence in zip(answers, sentences, strict=True)]
     )
     return is_right_NK, answers
-
-
-def _chance(num_right: int, *, num_words: int, k: int) -> float:
-    """Return how often `k` different words drawn at random have one of `num_right` among them.
-
-    >>> _chance(1, num_words=4, k=1), _chance(1, num_words=4, k=2), _chance(2, num_words=4, k=3)
-    (0.25, 0.5, 1.0)
-    """
-    drawn = min(k, num_words)
-    return 1 - math.comb(num_words - num_right, drawn) / math.comb(num_words, drawn)

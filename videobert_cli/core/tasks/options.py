@@ -7,7 +7,9 @@ from pydantic import Field
 
 from videobert_cli.options import Options
 
-EvaluateTask = Literal["zero_shot", "classify", "labels", "forecast", "text_to_video", "summarize"]
+EvaluateTask = Literal[
+    "zero_shot", "classify", "labels", "forecast", "text_to_video", "summarize", "retrieval"
+]
 PredictTask = Literal["timeline", "forecast", "summarize"]
 PAPER_TEMPLATE = "now let me show you how to [MASK] the [MASK]"
 
@@ -44,6 +46,19 @@ class SummarizeOptions(Options):
     )
 
 
+class RetrievalEvaluateOptions(Options):
+    """`evaluate.retrieval:` what is measured beside the retriever."""
+
+    rerank_num_candidates: int = Field(
+        default=20, ge=1, description="The first so many found are ordered anew by the alignment head."
+    )
+    max_num_aligned_pairs: int = Field(
+        default=50_000,
+        ge=0,
+        description="The alignment head alone is measured where sentences times segments are no more.",
+    )
+
+
 class EvaluateOptions(Options):
     """`evaluate:` held-out segments become scores."""
 
@@ -52,7 +67,8 @@ class EvaluateOptions(Options):
         min_length=1,
         description="What to measure; `labels`: the heads of labels that were pretrained (`pretrain.labels`); "
         "`forecast`: the words of coming clips; `text_to_video`: the words that sentences call for; "
-        "`summarize`: whether key clips are of the labelled segments.",
+        "`summarize`: whether key clips are of the labelled segments; `retrieval`: whether sentences find their "
+        "segments.",
     )
     split: Literal["train", "validation", "test"] = Field(
         default="test", description="The videos to measure on."
@@ -66,9 +82,13 @@ class EvaluateOptions(Options):
 
     summarize: SummarizeOptions = Field(default=SummarizeOptions(), description="How key clips are chosen.")
 
+    retrieval: RetrievalEvaluateOptions = Field(
+        default=RetrievalEvaluateOptions(), description="What is measured beside the retriever."
+    )
+
     def remembered(self) -> dict[str, Any]:
         """Return the settings that the scores depend on: without the sections of tasks that are not measured."""
-        sections = {"forecast", "summarize"} - set(self.tasks)
+        sections = {"forecast", "summarize", "retrieval"} - set(self.tasks)
         return {name: value for name, value in self.settings().items() if name not in sections}
 
 
@@ -91,6 +111,10 @@ class PredictOptions(Options):
     summarize: SummarizeOptions = Field(default=SummarizeOptions(), description="How key clips are chosen.")
     num_clips: int = Field(
         default=1, ge=1, description="`--text`: clips, one after another, that show the text."
+    )
+    search: Literal["exact", "faiss"] = Field(
+        default="exact",
+        description="`--text` with `--in`: NumPy, or FAISS (an extra) for millions of segments.",
     )
     inputs: tuple[Path, ...] = Field(
         default=(), description="Videos to answer about when the command names none."

@@ -69,6 +69,8 @@ class Timeline:
             probabilities_NC = class_probabilities(model.model, model.tokenizer, words=words)
             name = f"{model.questions.label} (classified)"
             return {name: self._best(probabilities_NC, classes)}
+        if not isinstance(model.model, VideoBERTForPreTraining):
+            return {}
         return self._cloze_answers(model, model.model, words) | self._head_answers(model, model.model, words)
 
     def _cloze_answers(

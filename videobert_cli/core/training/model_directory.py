@@ -24,6 +24,7 @@ from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.config import CONFIG_NAME, MODEL_TYPE, read_config
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
+from videobert_cli.core.model.retrieval import VideoBERTForRetrieval
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.words.codebook import Codebook
 from videobert_cli.core.words.usage import WordUsage, save_usage
@@ -36,7 +37,7 @@ CODEBOOK_NAME = "codebook"
 # Where a run keeps its pretrained model.
 PRETRAINED_IN_RUN = Path("pretrain") / "model"
 
-Model = VideoBERTForPreTraining | VideoBERTForSequenceClassification
+Model = VideoBERTForPreTraining | VideoBERTForSequenceClassification | VideoBERTForRetrieval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +145,11 @@ def load_model(directory: Path, *, device: torch.device) -> LoadedModel:
     )
 
 
-_CLASSES: dict[str, type[VideoBERTForPreTraining] | type[VideoBERTForSequenceClassification]] = {
+_CLASSES: dict[
+    str,
+    type[VideoBERTForPreTraining] | type[VideoBERTForSequenceClassification] | type[VideoBERTForRetrieval],
+] = {
+    "VideoBERTForRetrieval": VideoBERTForRetrieval,
     "VideoBERTForPreTraining": VideoBERTForPreTraining,
     "VideoBERTForSequenceClassification": VideoBERTForSequenceClassification,
 }

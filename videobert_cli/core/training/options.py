@@ -263,6 +263,12 @@ class CaptionOptions(Options):
 class RetrievalOptions(Options):
     """`finetune.retrieval:` a pretrained model learns to lay sentences and segments beside each other."""
 
+    group_num_pairs: int = Field(
+        default=32,
+        ge=2,
+        description="Sentences with their segments that are each other's negatives; a batch of several groups can be "
+        "shared by ranks or cut into micro-batches.",
+    )
     dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout while fine-tuning.")
     optimizer: OptimizerOptions = Field(default=_finetune_optimizer(), description="AdamW or SGD.")
     loop: LoopOptions = Field(default=_finetune_loop(), description="Length and rhythm of the training.")

@@ -6,7 +6,7 @@ from videobert_cli.core.sequences.labelled import with_labels
 from videobert_cli.core.training.model_directory import load_model
 from videobert_cli.errors import InputError
 from videobert_cli.pipeline.evaluations.evaluation import Evaluation, is_pretrained
-from videobert_cli.pipeline.finetune_stage import require_same_codebook
+from videobert_cli.pipeline.learned_model import require_same_codebook
 from videobert_cli.pipeline.run import Run
 
 

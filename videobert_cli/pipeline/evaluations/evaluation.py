@@ -9,8 +9,11 @@ from videobert_cli.core.metrics.evaluate import TaskResult
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.training.model_directory import LoadedModel, load_model
 from videobert_cli.errors import InputError
-from videobert_cli.pipeline.finetune_stage import require_same_codebook
+from videobert_cli.pipeline.learned_model import require_same_codebook
 from videobert_cli.pipeline.run import Run
+
+# A fact that only the models of one of the fine-tuning stages have.
+_FACTS_OF_LEARNED = {"num_classes", "num_train_pairs"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,7 @@ class Evaluation:
 
 def is_pretrained(manifest: Manifest) -> bool:
     """Return whether a model directory holds a pretrained model, not a fine-tuned one."""
-    return not manifest.facts.get("num_classes")
+    return not manifest.facts.keys() & _FACTS_OF_LEARNED
 
 
 def pretrained_model(run: Run, *, task: str) -> tuple[LoadedModel, VideoBERTForPreTraining]:
@@ -50,7 +53,7 @@ def pretrained_model(run: Run, *, task: str) -> tuple[LoadedModel, VideoBERTForP
     require_same_codebook(run, loaded.directory)
     if not isinstance(loaded.model, VideoBERTForPreTraining):
         raise InputError(
-            f"{task} needs a pretrained model; this one is a classifier",
+            f"{task} needs a pretrained model; this one was fine-tuned",
             at=str(loaded.directory),
             fix="--set 'evaluate.tasks=[classify]', or name a pretrained model",
         )

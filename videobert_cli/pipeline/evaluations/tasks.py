@@ -2,7 +2,15 @@
 
 from videobert_cli.artifacts import read_manifest
 from videobert_cli.errors import InputError
-from videobert_cli.pipeline.evaluations import classify, forecast, labels, summarize, text_to_video, zero_shot
+from videobert_cli.pipeline.evaluations import (
+    classify,
+    forecast,
+    labels,
+    retrieval,
+    summarize,
+    text_to_video,
+    zero_shot,
+)
 from videobert_cli.pipeline.evaluations.evaluation import Evaluation
 from videobert_cli.pipeline.run import Run
 
@@ -15,6 +23,7 @@ EVALUATIONS: dict[str, Evaluation] = {
         forecast.EVALUATION,
         text_to_video.EVALUATION,
         summarize.EVALUATION,
+        retrieval.EVALUATION,
     )
 }
 

@@ -1,17 +1,13 @@
 """The words that sentences of held-out videos call for."""
 
-from collections.abc import Iterator
-
 from videobert_cli.core.metrics.evaluate import TaskResult
-from videobert_cli.core.metrics.text_to_video import ShownSentence, evaluate_text_to_video
+from videobert_cli.core.metrics.text_to_video import evaluate_text_to_video
 from videobert_cli.core.tasks.text_to_video import TextToVideo
 from videobert_cli.core.tasks.visual_questions import VisualAsker
-from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
-from videobert_cli.core.video.manifest import Split
 from videobert_cli.core.words.text_counts import TextCounts
 from videobert_cli.pipeline.evaluations.evaluation import Evaluation, is_pretrained, pretrained_model
-from videobert_cli.pipeline.pretrain_stage import split_documents
 from videobert_cli.pipeline.run import Run
+from videobert_cli.pipeline.shown_sentences import shown_sentences
 
 
 def _measure(run: Run) -> TaskResult:
@@ -33,20 +29,6 @@ def _measure(run: Run) -> TaskResult:
         counts=counts,
         num_words=run.words.num_words,
     )
-
-
-def shown_sentences(run: Run, split: Split, *, tokenizer: VideoBERTTokenizer) -> Iterator[ShownSentence]:
-    """Yield the sentences of a split with the clips that they cover, as pretraining takes them."""
-    first_word = tokenizer.word_to_id(0)
-    for document in split_documents(run, split, tokenizer=tokenizer):
-        for ids, span in zip(document.sentences, document.spans, strict=True):
-            if span is not None:
-                yield ShownSentence(
-                    video_id=document.id,
-                    text=tokenizer.decode(ids),
-                    text_L=ids,
-                    words_T=document.words_T[span.first : span.stop] - first_word,
-                )
 
 
 EVALUATION = Evaluation(task="text_to_video", stage="pretrain", measure=_measure, fits=is_pretrained)

@@ -1,0 +1,38 @@
+"""Sentences and the segments they tell of, in pairs: what retrieval and captioning learn."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from videobert_cli.core.sequences.joint import JointVocabulary, join, truncate, unmasked
+from videobert_cli.core.sequences.token_sequence import TokenSequence
+
+# Shapes: L tokens of a text, T clips.
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownSentence:
+    """A sentence of a video as token ids (L,) and as text, with the visual words (T,) of its clips.
+
+    Times are in seconds; they are those of its clips.
+    """
+
+    video_id: str
+    text: str
+    text_L: np.ndarray
+    words_T: np.ndarray
+    start_seconds: float = 0.0
+    end_seconds: float = 0.0
+
+
+def text_sequence(text_L: np.ndarray, *, vocabulary: JointVocabulary, max_num_tokens: int) -> TokenSequence:
+    """Return `[CLS] text [SEP]`; of a text that is too long the beginning."""
+    return join(unmasked(text_L[: max_num_tokens - 2]), None, vocabulary=vocabulary)
+
+
+def word_sequence(
+    words_T: np.ndarray, *, first_word: int, vocabulary: JointVocabulary, max_num_tokens: int
+) -> TokenSequence:
+    """Return `[CLS] words [SEP]` of visual words (T,), cut where they are too many."""
+    _, kept_T = truncate(words_T[:0], words_T.astype(np.int64) + first_word, max_num_tokens=max_num_tokens)
+    return join(None, unmasked(kept_T), vocabulary=vocabulary)
