@@ -1,5 +1,9 @@
-"""A pretrained model, a retriever and their tokenizer, of random weights, small enough to be asked thousands of times."""
+"""A pretrained model, a retriever, a captioner and their tokenizer, of random weights, small enough to be asked thousands of times."""
 
+from dataclasses import replace
+
+from videobert_cli.core.model.caption_config import CaptionEncoder, CaptionerConfig
+from videobert_cli.core.model.captioning import VideoBERTForCaptioning
 from videobert_cli.core.model.config import VideoBERTConfig
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.model.retrieval import VideoBERTForRetrieval
@@ -20,6 +24,18 @@ def small_model() -> VideoBERTForPreTraining:
 
 def small_retriever() -> VideoBERTForRetrieval:
     return VideoBERTForRetrieval(_config(), seed=1).eval()
+
+
+def small_captioner(*, encoder: CaptionEncoder = "end_to_end", num_tokens: int = 8) -> VideoBERTForCaptioning:
+    tokenizer = small_tokenizer()
+    captioner = CaptionerConfig(
+        encoder=encoder,
+        num_layers=2,
+        max_num_tokens=num_tokens,
+        question_ids=(*tokenizer.text_ids("pour"), tokenizer.mask_id),
+        mask_id=tokenizer.mask_id,
+    )
+    return VideoBERTForCaptioning(replace(_config(), captioner=captioner), seed=1).eval()
 
 
 def _config() -> VideoBERTConfig:

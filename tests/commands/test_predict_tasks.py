@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 from typing import get_args
 
 import av
@@ -157,3 +158,31 @@ def test_in_needs_a_sentence_and_has_a_model_of_its_own(invoke, finished_run) ->
         outcome = invoke("predict", *flags)
         assert outcome.exit_code in {2, 3}
         assert outcome.error_lines[0] == f"error: {told}"
+
+
+@pytest.mark.slow
+def test_a_run_that_learned_captions_says_them_and_measures_them(
+    invoke, finished_run, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(finished_run.copy(tmp_path))
+    early = invoke("predict", finished_run.video, "--model", "runs/tiny", "--task", "caption")
+    assert early.exit_code == 3
+    assert early.error_lines[0] == "error: caption needs a model that learned it; none of those given did"
+    few = [
+        word
+        for key in ("loop.num_steps=6", "loop.save_every_steps=6", "encoder=cloze")
+        for word in ("--set", f"finetune.caption.{key}")
+    ]
+    measured = invoke(
+        "evaluate", "tiny.yaml", *few, "--set", "evaluate.tasks=[caption]", "--overwrite", "--json"
+    )
+    assert measured.exit_code == 0, measured.err
+    metrics = json.loads(measured.out)["metrics"]
+    assert metrics["caption.cider_d.nearest_neighbour"] >= 0
+    written = Path("runs/tiny/evaluate/predictions_caption.jsonl").read_text().splitlines()
+    assert len(written) == metrics["caption.num_captions"]
+    flags = ("--model", "runs/tiny", "--task", "caption")
+    document = json.loads(invoke("predict", finished_run.video, *flags, "--top", "2", "--jsonl").out)
+    assert all(len(segment["captions"]) == 2 for segment in document["captions"])
+    lines = invoke("predict", finished_run.video, *flags).out.splitlines()
+    assert len(lines) == 1 + len(document["captions"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from executable import lasting_metrics
+from test_caption_job import caption_job
 from test_objectives import classification_job
 from test_retrieval_job import retrieval_job
 from training_samples import (
@@ -19,7 +20,12 @@ from training_samples import (
     weights,
 )
 
-JOBS = {"pretrain": pretraining_job, "finetune": classification_job, "retrieval": retrieval_job}
+JOBS = {
+    "pretrain": pretraining_job,
+    "finetune": classification_job,
+    "retrieval": retrieval_job,
+    "caption": caption_job,
+}
 
 
 def gradients(job, *, num_parts, step=3):

@@ -21,6 +21,7 @@ from training_samples import (
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.config import VideoBERTConfig
 from videobert_cli.core.model.options import ModelOptions
+from videobert_cli.core.sequences.epoch_order import EpochOrder
 from videobert_cli.core.sequences.packing import NO_LABEL, pack
 from videobert_cli.core.sequences.token_sequence import PAIRINGS
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
@@ -184,11 +185,12 @@ def classification_job(num_segments=10, *, max_subsampling=1, length=6, batch_nu
 
 
 def test_an_epoch_has_every_segment_once_and_the_next_another_order():
-    job = classification_job()
-    epochs = [[job._segment_at(10 * epoch + n) for n in range(10)] for epoch in range(2)]
+    order = EpochOrder(10, seed=3)
+    epochs = [order.take(10 * epoch, num=10) for epoch in range(2)]
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
     assert epochs[0] != epochs[1]
-    assert [classification_job()._segment_at(n) for n in (13, 2)] == [epochs[1][3], epochs[0][2]]
+    assert EpochOrder(10, seed=3).take(8, num=4) == [*epochs[0][8:], *epochs[1][:2]]
+    assert EpochOrder(10, seed=4).take(0, num=10) != epochs[0]
 
 
 def test_held_out_scores_do_not_depend_on_the_batch():

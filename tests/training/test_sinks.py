@@ -8,8 +8,9 @@ import pytest
 from training_samples import Interrupting, KilledError, make_loop, pretraining_job
 
 from videobert_cli.core.training import sinks as sinks_module
+from videobert_cli.core.training.finetune_options import FinetuneOptions
 from videobert_cli.core.training.history import curves, read_records
-from videobert_cli.core.training.options import FinetuneOptions, LoopOptions, PretrainOptions
+from videobert_cli.core.training.options import LoopOptions, PretrainOptions
 from videobert_cli.core.training.records import LoopEvents
 from videobert_cli.core.training.sinks import Sinks, require_sinks
 from videobert_cli.errors import UsageError

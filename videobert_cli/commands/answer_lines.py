@@ -8,6 +8,7 @@ def document_lines(document: Mapping[str, Any]) -> Iterator[str]:
     """Yield the video's head, then the lines of each task that the document has answers of."""
     yield f"{document['video']}  {document['num_clips']} clips of {document['clip_seconds']:g} s"
     yield from _segment_lines(document.get("segments", ()))
+    yield from _caption_lines(document.get("captions", ()))
     yield from _forecast_lines(document.get("forecast", ()))
     if "summary" in document:
         yield from _summary_lines(document["summary"])
@@ -36,6 +37,14 @@ def _segment_lines(segments: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         for question, answers in segment["answers"].items():
             shown = "  ".join(f"{answer['answer']} {answer['confidence']:.2f}" for answer in answers)
             yield f"    {question:<20} {shown}"
+
+
+def _caption_lines(segments: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield for each segment its times and its best caption."""
+    for segment in segments:
+        times = f"{_clock(segment['start_seconds'])} - {_clock(segment['end_seconds'])}"
+        best = segment["captions"][0]["text"] if segment["captions"] else ""
+        yield f"  {times}  {best}"
 
 
 def _forecast_lines(coming: Sequence[Mapping[str, Any]]) -> Iterator[str]:

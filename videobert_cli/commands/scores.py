@@ -28,6 +28,22 @@ class _Table:
 
 _TABLES = (
     _Table(
+        title="captions",
+        count="caption.num_captions",
+        rows=(
+            ("caption.cider_d", "CIDEr-D"),
+            ("caption.bleu4", "BLEU-4"),
+            ("caption.rouge_l", "ROUGE-L"),
+            ("caption.meteor", "METEOR 1.5"),
+        ),
+        columns=(
+            ("", "score"),
+            (".nearest_neighbour", "nearest"),
+            (".most_frequent", "most frequent"),
+            (".language_prior", "language prior"),
+        ),
+    ),
+    _Table(
         title="text to video",
         count="text_to_video.num_sentences",
         rows=(("text_to_video.top1", "top-1"), ("text_to_video.top5", "top-5")),

@@ -4,27 +4,34 @@ from collections.abc import Iterator
 from typing import Any
 
 from videobert_cli.artifacts import hash_json, read_manifest
+from videobert_cli.core.sequences.documents import sentence_ids
 from videobert_cli.core.sequences.pairs import ShownSentence
+from videobert_cli.core.sequences.segments import segments_of
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.video.manifest import Split
-from videobert_cli.pipeline.pretrain_stage import split_documents
 from videobert_cli.pipeline.run import Run
 
 
 def shown_sentences(run: Run, split: Split, *, tokenizer: VideoBERTTokenizer) -> Iterator[ShownSentence]:
     """Yield the sentences of a split with the clips that they cover, as pretraining takes them."""
-    first_word = tokenizer.word_to_id(0)
-    for document in split_documents(run, split, tokenizer=tokenizer):
-        if not len(document.words_T):
-            continue
-        starts = run.words.clip_start_seconds(document.id)
-        for ids, span in zip(document.sentences, document.spans, strict=True):
-            if span is not None:
+    sequences = run.recipe.pretrain.sequences
+    for video_id in sorted(key for key in run.split_ids(split) if key in run.words):
+        starts = run.words.clip_start_seconds(video_id)
+        segments = segments_of(
+            run.punctuated.sentences.get(video_id, ()),
+            clip_start_seconds_T=starts,
+            clip_seconds=run.words.clip_length_seconds,
+            coverage=sequences.coverage,
+            grown_min_seconds=sequences.grown_min_seconds,
+        )
+        for segment in segments:
+            ids, span = sentence_ids(tokenizer, segment.sentence), segment.clips
+            if len(ids) and span is not None:
                 yield ShownSentence(
-                    video_id=document.id,
-                    text=tokenizer.decode(ids),
+                    video_id=video_id,
+                    text=segment.sentence.text,
                     text_L=ids,
-                    words_T=document.words_T[span.first : span.stop] - first_word,
+                    words_T=run.words.words(video_id)[span.first : span.stop],
                     start_seconds=float(starts[span.first]),
                     end_seconds=float(starts[span.stop - 1]) + run.words.clip_length_seconds,
                 )

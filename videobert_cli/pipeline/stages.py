@@ -1,6 +1,7 @@
 """The stages by name, in the order of the data."""
 
 from videobert_cli.pipeline import (
+    caption_stage,
     evaluate_stage,
     extract_stage,
     finetune_stage,
@@ -20,6 +21,7 @@ STAGES: dict[str, Stage] = {
         pretrain_stage.STAGE,
         finetune_stage.STAGE,
         retrieval_stage.STAGE,
+        caption_stage.STAGE,
         evaluate_stage.STAGE,
     )
 }

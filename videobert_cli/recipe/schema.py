@@ -6,12 +6,8 @@ from pydantic import Field
 
 from videobert_cli.core.features.options import ExtractOptions
 from videobert_cli.core.tasks.options import EvaluateOptions, PredictOptions
-from videobert_cli.core.training.options import (
-    CaptionOptions,
-    FinetuneOptions,
-    PretrainOptions,
-    RetrievalOptions,
-)
+from videobert_cli.core.training.finetune_options import CaptionOptions, FinetuneOptions, RetrievalOptions
+from videobert_cli.core.training.options import PretrainOptions
 from videobert_cli.core.video.options import DataOptions
 from videobert_cli.core.words.options import QuantizeOptions
 from videobert_cli.options import Options

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from videobert_cli import artifacts
+from videobert_cli.core.model.caption_config import CaptionerConfig
 from videobert_cli.core.model.labels import LabelHead, read_label_heads
 from videobert_cli.errors import ArtifactError
 
@@ -45,7 +46,7 @@ class VideoBERTConfig:
     says whether text and visual words compete in one softmax (paper) or each among themselves;
     `train_visual_embeddings` whether the centroid rows move (paper: frozen in pretraining);
     `classifier_pooling` what a classifier reads; `id2label` its classes, in the order of the logits; `label_heads` the
-    columns of labels that were learned beside the pretraining.
+    columns of labels that were learned beside the pretraining; `captioner` what a captioner has beside the encoder.
     `dropped_keys` are the keys of a file that mean nothing here and were not obeyed (`auto_map`,
     `trust_remote_code`, ...); they are never written again.
     """
@@ -70,6 +71,7 @@ class VideoBERTConfig:
     classifier_pooling: ClassifierPooling = "cls_mean"
     id2label: Mapping[int, str] = field(default_factory=dict)
     label_heads: tuple[LabelHead, ...] = ()
+    captioner: CaptionerConfig | None = None
     dropped_keys: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
@@ -111,6 +113,8 @@ class VideoBERTConfig:
         # Most models have none, and their files are as they were before there were any.
         heads = [head.to_dict() for head in values.pop("label_heads")]
         values |= {"label_heads": heads} if heads else {}
+        captioner = values.pop("captioner")
+        values |= {} if captioner is None else {"captioner": captioner.to_dict()}
         values["model_type"] = MODEL_TYPE
         if architecture:
             values["architectures"] = [architecture]
@@ -133,6 +137,8 @@ class VideoBERTConfig:
         kept = {key: value for key, value in values.items() if key in known}
         kept["id2label"] = _parse_labels(kept.get("id2label", {}))
         kept["label_heads"] = read_label_heads(kept.get("label_heads", ()))
+        if kept.get("captioner") is not None:
+            kept["captioner"] = CaptionerConfig.read(kept["captioner"])
         dropped = tuple(sorted(str(key) for key in values if key not in known | ignored))
         try:
             return cls(**kept, dropped_keys=dropped)

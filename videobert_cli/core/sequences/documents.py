@@ -70,7 +70,7 @@ def joint_vocabulary(tokenizer: VideoBERTTokenizer) -> JointVocabulary:
 def _video_document(
     key: str, segments: Sequence[Segment], *, words: WordTable, tokenizer: VideoBERTTokenizer
 ) -> Document:
-    encoded = [(_text_ids(tokenizer, segment.sentence), segment.clips) for segment in segments]
+    encoded = [(sentence_ids(tokenizer, segment.sentence), segment.clips) for segment in segments]
     kept = [(ids, span) for ids, span in encoded if len(ids)]
     return Document(
         id=key,
@@ -81,7 +81,7 @@ def _video_document(
 
 
 def _text_document(key: str, sentences: Sequence[Sentence], *, tokenizer: VideoBERTTokenizer) -> Document:
-    encoded = [ids for ids in (_text_ids(tokenizer, sentence) for sentence in sentences) if len(ids)]
+    encoded = [ids for ids in (sentence_ids(tokenizer, sentence) for sentence in sentences) if len(ids)]
     return Document(
         id=key,
         words_T=np.zeros(0, dtype=np.int64),
@@ -90,6 +90,7 @@ def _text_document(key: str, sentences: Sequence[Sentence], *, tokenizer: VideoB
     )
 
 
-def _text_ids(tokenizer: VideoBERTTokenizer, sentence: Sentence) -> np.ndarray:
+def sentence_ids(tokenizer: VideoBERTTokenizer, sentence: Sentence) -> np.ndarray:
+    """Return a sentence's text ids (L,), without a [MASK] that a caption says."""
     ids = [token for token in tokenizer.text_ids(sentence.text) if token != tokenizer.mask_id]
     return np.array(ids, dtype=np.int64)

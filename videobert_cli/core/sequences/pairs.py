@@ -36,3 +36,25 @@ def word_sequence(
     """Return `[CLS] words [SEP]` of visual words (T,), cut where they are too many."""
     _, kept_T = truncate(words_T[:0], words_T.astype(np.int64) + first_word, max_num_tokens=max_num_tokens)
     return join(None, unmasked(kept_T), vocabulary=vocabulary)
+
+
+def question_sequence(
+    question_L: np.ndarray,
+    words_T: np.ndarray | None,
+    *,
+    first_word: int,
+    vocabulary: JointVocabulary,
+    max_num_tokens: int,
+) -> TokenSequence:
+    """Return `[CLS] question [>] words [SEP]` of visual words (T,), or `[CLS] question [SEP]` without any.
+
+    The question stays whole, so only words give way where there are more than positions.
+    """
+    if words_T is None:
+        return join(unmasked(question_L), None, vocabulary=vocabulary)
+    room = max_num_tokens - 3 - len(question_L)
+    return join(
+        unmasked(question_L),
+        unmasked(words_T[:room].astype(np.int64) + first_word),
+        vocabulary=vocabulary,
+    )

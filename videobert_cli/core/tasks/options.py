@@ -8,9 +8,16 @@ from pydantic import Field
 from videobert_cli.options import Options
 
 EvaluateTask = Literal[
-    "zero_shot", "classify", "labels", "forecast", "text_to_video", "summarize", "retrieval"
+    "zero_shot",
+    "classify",
+    "labels",
+    "forecast",
+    "text_to_video",
+    "summarize",
+    "retrieval",
+    "caption",
 ]
-PredictTask = Literal["timeline", "forecast", "summarize"]
+PredictTask = Literal["timeline", "caption", "forecast", "summarize"]
 PAPER_TEMPLATE = "now let me show you how to [MASK] the [MASK]"
 
 
@@ -46,6 +53,20 @@ class SummarizeOptions(Options):
     )
 
 
+class CaptionSearchOptions(Options):
+    """`evaluate.caption:`, `predict.caption:` how captions are searched for."""
+
+    num_beams: int = Field(default=4, ge=1, le=64, description="Beginnings that are followed; 1 is greedy.")
+    length_penalty: float = Field(
+        default=1.0,
+        ge=0,
+        description="A caption of n tokens scores its log-probability over ((5 + n) / 6) to this power.",
+    )
+    no_repeat_ngram: int = Field(
+        default=3, ge=0, description="No so many tokens in a row are said twice; 0 forbids nothing."
+    )
+
+
 class RetrievalEvaluateOptions(Options):
     """`evaluate.retrieval:` what is measured beside the retriever."""
 
@@ -68,7 +89,7 @@ class EvaluateOptions(Options):
         description="What to measure; `labels`: the heads of labels that were pretrained (`pretrain.labels`); "
         "`forecast`: the words of coming clips; `text_to_video`: the words that sentences call for; "
         "`summarize`: whether key clips are of the labelled segments; `retrieval`: whether sentences find their "
-        "segments.",
+        "segments; `caption`: what is said of segments against what was said.",
     )
     split: Literal["train", "validation", "test"] = Field(
         default="test", description="The videos to measure on."
@@ -86,9 +107,13 @@ class EvaluateOptions(Options):
         default=RetrievalEvaluateOptions(), description="What is measured beside the retriever."
     )
 
+    caption: CaptionSearchOptions = Field(
+        default=CaptionSearchOptions(), description="How captions are searched for."
+    )
+
     def remembered(self) -> dict[str, Any]:
         """Return the settings that the scores depend on: without the sections of tasks that are not measured."""
-        sections = {"forecast", "summarize", "retrieval"} - set(self.tasks)
+        sections = {"forecast", "summarize", "retrieval", "caption"} - set(self.tasks)
         return {name: value for name, value in self.settings().items() if name not in sections}
 
 
@@ -102,13 +127,17 @@ class PredictOptions(Options):
     tasks: tuple[PredictTask, ...] = Field(
         default=("timeline",),
         min_length=1,
-        description="What is asked: `timeline`, verbs, objects and classes of each segment; `forecast`, the words of "
+        description="What is asked: `timeline`, verbs, objects and classes of each segment; `caption`, a "
+        "sentence about each; `forecast`, the words of "
         "the clips that would come next; `summarize`, the key clips.",
     )
     horizons: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(1, 2, 4), min_length=1, description="`forecast`: how many clips after the last one."
     )
     summarize: SummarizeOptions = Field(default=SummarizeOptions(), description="How key clips are chosen.")
+    caption: CaptionSearchOptions = Field(
+        default=CaptionSearchOptions(), description="How captions are searched for."
+    )
     num_clips: int = Field(
         default=1, ge=1, description="`--text`: clips, one after another, that show the text."
     )

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from videobert_cli.core.model.captioning import VideoBERTForCaptioning
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
+from videobert_cli.core.tasks.caption import Captioner
 from videobert_cli.core.tasks.forecast import Forecaster
 from videobert_cli.core.tasks.options import PredictOptions
 from videobert_cli.core.tasks.summarize import Summarizer
@@ -61,6 +63,38 @@ class Predictor:
 def _timeline(models: Sequence[LoadedModel], options: PredictOptions) -> Ask:
     timeline = Timeline(models, top=options.top)
     return lambda video: {"segments": [asdict(segment) for segment in timeline.segments(video)]}
+
+
+def _caption(models: Sequence[LoadedModel], options: PredictOptions) -> Ask:
+    captioner = next(
+        (
+            Captioner(loaded.model, loaded.tokenizer, options=options.caption)
+            for loaded in models
+            if isinstance(loaded.model, VideoBERTForCaptioning)
+        ),
+        None,
+    )
+    if captioner is None:
+        raise InputError(
+            "caption needs a model that learned it; none of those given did",
+            at=", ".join(str(loaded.directory) for loaded in models),
+            fix="videobert finetune RECIPE --set finetune.task=caption",
+        )
+
+    def ask(video: WatchedVideo) -> Mapping[str, Any]:
+        found = captioner.captions([video.words_of(segment) for segment in video.segments])
+        return {
+            "captions": [
+                {
+                    "start_seconds": round(segment.start_seconds, 3),
+                    "end_seconds": round(segment.end_seconds, 3),
+                    "captions": [asdict(caption) for caption in captions[: options.top]],
+                }
+                for segment, captions in zip(video.segments, found, strict=True)
+            ]
+        }
+
+    return ask
 
 
 def _forecast(models: Sequence[LoadedModel], options: PredictOptions) -> Ask:
@@ -142,6 +176,7 @@ def _pretrained(models: Sequence[LoadedModel], *, task: str) -> tuple[LoadedMode
 
 _TASKS: dict[str, Callable[[Sequence[LoadedModel], PredictOptions], Ask]] = {
     "timeline": _timeline,
+    "caption": _caption,
     "forecast": _forecast,
     "summarize": _summarize,
 }

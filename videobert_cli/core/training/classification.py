@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch import nn
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.flops import batch_flops
 from videobert_cli.core.model.losses import Score
+from videobert_cli.core.sequences.epoch_order import EpochOrder
 from videobert_cli.core.sequences.joint import JointVocabulary, join, subsample, truncate, unmasked
 from videobert_cli.core.sequences.packing import NO_LABEL, PackedBatch, TokenSequence, pack
 from videobert_cli.core.sequences.shares import rank_shares
@@ -97,13 +97,12 @@ class ClassificationJob:
         self._seed = seed
         self._train_ids = train_ids
         self._device = next(model.parameters()).device
-        self._order = lru_cache(maxsize=2)(self._draw_epoch)
+        self._order = EpochOrder(len(self._train_words), seed=seed)
 
     def batch(self, step: int, *, first_sequence: int) -> LabelledBatch:  # noqa: ARG002 - batches are of one size
         """Return the segments of `step`: every one once an epoch, in an order of its own."""
-        chosen = [
-            self._segment_at(step * self._batch_num_sequences + n) for n in range(self._batch_num_sequences)
-        ]
+        size = self._batch_num_sequences
+        chosen = self._order.take(step * size, num=size)
         generator = np.random.default_rng(derive_seed(self._seed, "subsampling", step))
         words = [
             subsample(
@@ -131,8 +130,7 @@ class ClassificationJob:
 
     def sample_ids(self, step: int, *, first_sequence: int, num_sequences: int) -> tuple[str, ...]:  # noqa: ARG002 - as in `batch`
         """Return video and start of each segment of a step."""
-        first = step * self._batch_num_sequences
-        chosen = [self._segment_at(first + n) for n in range(num_sequences)]
+        chosen = self._order.take(step * self._batch_num_sequences, num=num_sequences)
         return tuple(self._train_ids[n] for n in chosen) if self._train_ids else ()
 
     def validate(self, *, num_parts: int = 1) -> Mapping[str, float]:
@@ -162,14 +160,6 @@ class ClassificationJob:
         if score is None:
             raise RuntimeError("a classifier given labels returned no loss")
         return score
-
-    def _segment_at(self, number: int) -> int:
-        epoch, position = divmod(number, len(self._train_words))
-        return int(self._order(epoch)[position])
-
-    def _draw_epoch(self, epoch: int) -> np.ndarray:
-        generator = np.random.default_rng(derive_seed(self._seed, "order", epoch))
-        return generator.permutation(len(self._train_words))
 
     def _sequence(self, words_T: np.ndarray) -> TokenSequence:
         max_num_tokens = self.model.config.max_position_embeddings

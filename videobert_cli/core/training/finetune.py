@@ -13,8 +13,8 @@ from videobert_cli.core.sequences.documents import joint_vocabulary
 from videobert_cli.core.sequences.labelled import LabelledWords, with_labels
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.training.classification import ClassificationJob
+from videobert_cli.core.training.finetune_options import FinetuneOptions
 from videobert_cli.core.training.loop import TrainingLoop, TrainingResult
-from videobert_cli.core.training.options import FinetuneOptions
 from videobert_cli.core.training.ranks import TrainingRanks
 from videobert_cli.core.training.records import LoopEvents
 from videobert_cli.errors import InputError

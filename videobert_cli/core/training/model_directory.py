@@ -21,6 +21,7 @@ from videobert_cli.artifacts import (
 from videobert_cli.core.features.backbones.imported import read_imported
 from videobert_cli.core.features.backbones.registry import Backbone, load_backbone_directory, save_backbone
 from videobert_cli.core.features.options import ExtractOptions
+from videobert_cli.core.model.captioning import VideoBERTForCaptioning
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.config import CONFIG_NAME, MODEL_TYPE, read_config
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
@@ -37,7 +38,12 @@ CODEBOOK_NAME = "codebook"
 # Where a run keeps its pretrained model.
 PRETRAINED_IN_RUN = Path("pretrain") / "model"
 
-Model = VideoBERTForPreTraining | VideoBERTForSequenceClassification | VideoBERTForRetrieval
+Model = (
+    VideoBERTForPreTraining
+    | VideoBERTForSequenceClassification
+    | VideoBERTForRetrieval
+    | VideoBERTForCaptioning
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,9 +153,13 @@ def load_model(directory: Path, *, device: torch.device) -> LoadedModel:
 
 _CLASSES: dict[
     str,
-    type[VideoBERTForPreTraining] | type[VideoBERTForSequenceClassification] | type[VideoBERTForRetrieval],
+    type[VideoBERTForPreTraining]
+    | type[VideoBERTForSequenceClassification]
+    | type[VideoBERTForRetrieval]
+    | type[VideoBERTForCaptioning],
 ] = {
     "VideoBERTForRetrieval": VideoBERTForRetrieval,
+    "VideoBERTForCaptioning": VideoBERTForCaptioning,
     "VideoBERTForPreTraining": VideoBERTForPreTraining,
     "VideoBERTForSequenceClassification": VideoBERTForSequenceClassification,
 }

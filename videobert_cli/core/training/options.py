@@ -1,4 +1,4 @@
-"""The recipe's `pretrain:` and `finetune:` sections."""
+"""The recipe's `pretrain:` section, and what all trainings share."""
 
 from typing import Any, Literal, Self
 
@@ -95,17 +95,18 @@ class LoopOptions(Options):
     )
 
 
-def _require_a_number_of_layers(part: FrozenPart, num_layers: int) -> None:
+def require_a_number_of_layers(part: FrozenPart, num_layers: int) -> None:
+    """Raise ValueError where one of the two is given without the other."""
     if (part == "layers") != (num_layers > 0):
         raise ValueError("freeze: layers and freeze_num_layers (how many, from the input) go together")
 
 
-def _without(settings: dict[str, Any], *keys: str) -> dict[str, Any]:
+def without(settings: dict[str, Any], *keys: str) -> dict[str, Any]:
     """Return settings without some dotted keys."""
     kept = {name: value for name, value in settings.items() if name not in keys}
     inner = [key.split(".", 1) for key in keys if "." in key]
     for section, key in inner:
-        kept[section] = _without(kept[section], key)
+        kept[section] = without(kept[section], key)
     return kept
 
 
@@ -149,9 +150,6 @@ class LabelOptions(Options):
         return self
 
 
-FinetuneStage = Literal["finetune", "caption", "retrieval"]
-
-
 class ProbeOptions(Options):
     """`pretrain.probe:` the zero-shot cloze, asked of labelled validation segments while the model trains."""
 
@@ -167,7 +165,7 @@ class ProbeOptions(Options):
 
 # How fast a model is made, what is asked of it meanwhile and who is told, not which model.
 _NOT_REMEMBERED = ("num_workers", "compile", "activation_checkpointing", "probe")
-_NOT_REMEMBERED_OF_LOOP = ("loop.sharding", "loop.log_to")
+NOT_REMEMBERED_OF_LOOP = ("loop.sharding", "loop.log_to")
 
 
 class PretrainOptions(Options):
@@ -208,11 +206,11 @@ class PretrainOptions(Options):
 
     def remembered(self) -> dict[str, Any]:
         """Return the settings that the model depends on: what the stage records and compares."""
-        return _without(self.settings(), *_NOT_REMEMBERED, *_NOT_REMEMBERED_OF_LOOP)
+        return without(self.settings(), *_NOT_REMEMBERED, *NOT_REMEMBERED_OF_LOOP)
 
     @model_validator(mode="after")
     def _require_a_number_of_layers(self) -> Self:
-        _require_a_number_of_layers(self.freeze, self.freeze_num_layers)
+        require_a_number_of_layers(self.freeze, self.freeze_num_layers)
         return self
 
     @model_validator(mode="after")
@@ -232,85 +230,3 @@ class PretrainOptions(Options):
                 f"(sequences.max_num_tokens: {longest})"
             )
         return self
-
-
-def _finetune_optimizer() -> OptimizerOptions:
-    return OptimizerOptions(learning_rate=5e-5, warmup_fraction=0.1)
-
-
-def _finetune_loop() -> LoopOptions:
-    return LoopOptions(
-        num_steps=1_000,
-        batch_num_sequences=32,
-        validate_every_steps=100,
-        save_every_steps=100,
-        final_weights="best",
-    )
-
-
-class CaptionOptions(Options):
-    """`finetune.caption:` a pretrained model learns to tell in a sentence what a segment shows."""
-
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout while fine-tuning.")
-    optimizer: OptimizerOptions = Field(default=_finetune_optimizer(), description="AdamW or SGD.")
-    loop: LoopOptions = Field(default=_finetune_loop(), description="Length and rhythm of the training.")
-
-    def remembered(self) -> dict[str, Any]:
-        """Return the settings that the model depends on: what the stage records and compares."""
-        return _without(self.settings(), *_NOT_REMEMBERED_OF_LOOP)
-
-
-class RetrievalOptions(Options):
-    """`finetune.retrieval:` a pretrained model learns to lay sentences and segments beside each other."""
-
-    group_num_pairs: int = Field(
-        default=32,
-        ge=2,
-        description="Sentences with their segments that are each other's negatives; a batch of several groups can be "
-        "shared by ranks or cut into micro-batches.",
-    )
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout while fine-tuning.")
-    optimizer: OptimizerOptions = Field(default=_finetune_optimizer(), description="AdamW or SGD.")
-    loop: LoopOptions = Field(default=_finetune_loop(), description="Length and rhythm of the training.")
-
-    def remembered(self) -> dict[str, Any]:
-        """Return the settings that the model depends on: what the stage records and compares."""
-        return _without(self.settings(), *_NOT_REMEMBERED_OF_LOOP)
-
-
-class FinetuneOptions(Options):
-    """`finetune:` a pretrained model learns the classes of labelled segments, or the task that `task` names."""
-
-    task: Literal["classify", "caption", "retrieval"] = Field(
-        default="classify",
-        description="What `videobert finetune` learns: classes of segments, or what `caption` or `retrieval` says.",
-    )
-    label: str = Field(
-        default="label", min_length=1, description="The manifest's column that holds the class."
-    )
-    freeze: FrozenPart = Field(
-        default="none",
-        description="What of the encoder is not trained; `layers`: embeddings and the first layers.",
-    )
-    freeze_num_layers: int = Field(default=0, ge=0, description="How many layers, with `freeze: layers`.")
-    max_subsampling: int = Field(default=1, ge=1, le=16, description="Training keeps one word in 1 to this.")
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout while fine-tuning.")
-    optimizer: OptimizerOptions = Field(default=_finetune_optimizer(), description="AdamW or SGD.")
-    loop: LoopOptions = Field(default=_finetune_loop(), description="Length and rhythm of the training.")
-    caption: CaptionOptions = Field(default=CaptionOptions(), description="Captions.")
-    retrieval: RetrievalOptions = Field(default=RetrievalOptions(), description="Retrieval.")
-
-    @property
-    def stage(self) -> FinetuneStage:
-        """The stage that learns `task`: its directory in the run bears its name."""
-        return "finetune" if self.task == "classify" else self.task
-
-    @model_validator(mode="after")
-    def _require_a_number_of_layers(self) -> Self:
-        _require_a_number_of_layers(self.freeze, self.freeze_num_layers)
-        return self
-
-    def remembered(self) -> dict[str, Any]:
-        """Return the settings that the classifier depends on: what the stage records and compares."""
-        own = self.settings() | {"task": "classify"}
-        return _without(own, "caption", "retrieval", *_NOT_REMEMBERED_OF_LOOP)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -13,18 +12,19 @@ from torch import nn
 from videobert_cli.core.model.flops import batch_flops
 from videobert_cli.core.model.retrieval import RetrievalOutput, VideoBERTForRetrieval
 from videobert_cli.core.sequences.documents import joint_vocabulary
+from videobert_cli.core.sequences.epoch_order import EpochOrder
 from videobert_cli.core.sequences.packing import PackedBatch, pack
 from videobert_cli.core.sequences.pairs import ShownSentence, text_sequence, word_sequence
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
+from videobert_cli.core.training.finetune_options import RetrievalOptions
 from videobert_cli.core.training.job import PartReport, Tally, share
 from videobert_cli.core.training.loop import TrainingLoop, TrainingResult
-from videobert_cli.core.training.options import RetrievalOptions
 from videobert_cli.core.training.ranks import TrainingRanks
 from videobert_cli.core.training.records import LoopEvents
 from videobert_cli.core.video.manifest import Split
 from videobert_cli.errors import InputError
 from videobert_cli.ranks import Ranks
-from videobert_cli.runtime import StopRequest, derive_seed
+from videobert_cli.runtime import StopRequest
 
 # Shapes: B pairs of one group.
 
@@ -96,9 +96,8 @@ class RetrievalJob:
         self._vocabulary, self._first_word = joint_vocabulary(tokenizer), tokenizer.word_to_id(0)
         self._batch_num_sequences = batch_num_sequences
         self._group_num_pairs = group_num_pairs
-        self._seed = seed
         self._device = next(model.parameters()).device
-        self._order = lru_cache(maxsize=2)(self._draw_epoch)
+        self._order = EpochOrder(len(train), seed=seed)
 
     def batch(self, step: int, *, first_sequence: int) -> PairBatch:  # noqa: ARG002 - batches are of one size
         """Return the pairs of `step`: every one once an epoch, in an order of its own."""
@@ -183,16 +182,7 @@ class RetrievalJob:
         return output
 
     def _chosen(self, step: int, num: int) -> list[int]:
-        first = step * self._batch_num_sequences
-        return [self._pair_at(first + n) for n in range(num)]
-
-    def _pair_at(self, number: int) -> int:
-        epoch, position = divmod(number, len(self._train))
-        return int(self._order(epoch)[position])
-
-    def _draw_epoch(self, epoch: int) -> np.ndarray:
-        generator = np.random.default_rng(derive_seed(self._seed, "order", epoch))
-        return generator.permutation(len(self._train))
+        return self._order.take(step * self._batch_num_sequences, num=num)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from videobert_cli.pipeline.learned_model import require_same_codebook
 from videobert_cli.pipeline.run import Run
 
 # A fact that only the models of one of the fine-tuning stages have.
-_FACTS_OF_LEARNED = {"num_classes", "num_train_pairs"}
+_FACTS_OF_LEARNED = {"num_classes", "num_train_pairs", "num_train_captions"}
 
 
 @dataclass(frozen=True, kw_only=True)

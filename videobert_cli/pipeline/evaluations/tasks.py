@@ -3,6 +3,7 @@
 from videobert_cli.artifacts import read_manifest
 from videobert_cli.errors import InputError
 from videobert_cli.pipeline.evaluations import (
+    caption,
     classify,
     forecast,
     labels,
@@ -24,6 +25,7 @@ EVALUATIONS: dict[str, Evaluation] = {
         text_to_video.EVALUATION,
         summarize.EVALUATION,
         retrieval.EVALUATION,
+        caption.EVALUATION,
     )
 }
 
