@@ -23,6 +23,7 @@ _BASELINES = (
     "reranked",
     "even",
     "linear_probe",
+    "encoder",
     "nearest_neighbour",
 )
 

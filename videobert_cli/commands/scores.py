@@ -72,6 +72,19 @@ _TABLES = (
         ),
     ),
     _Table(
+        title="linear classifier on features",
+        count="linear_probe.num_segments",
+        rows=tuple(
+            (f"linear_probe.{slot}.top{k}", f"{slot} top-{k}") for slot in ("verb", "object") for k in (1, 5)
+        ),
+        columns=(
+            ("", "raw"),
+            (".encoder", "encoder"),
+            (".most_frequent", "most frequent"),
+            (".chance", "chance"),
+        ),
+    ),
+    _Table(
         title="summaries",
         count="summarize.num_videos",
         rows=(("summarize.segment_recall", "segments shown"), ("summarize.explained", "explained")),
@@ -106,6 +119,8 @@ def score_lines(metrics: Mapping[str, Any]) -> list[str]:
         lines += [*([""] if lines else []), *_label_lines(metrics)]
     if any(name.startswith("forecast.") for name in metrics):
         lines += [*([""] if lines else []), *_forecast_lines(metrics)]
+    if "few_shot.num_segments" in metrics:
+        lines += [*([""] if lines else []), *_few_shot_lines(metrics)]
     for table in _TABLES:
         if table.count in metrics:
             head = f"{table.title}, {metrics[table.count]:.0f} {table.count.rpartition('num_')[2]}"
@@ -138,6 +153,19 @@ def _table_lines(
         cells = [f"{value:>16.3f}" if value is not None else f"{'-':>16}" for value in values]
         lines.append(f"  {name:<22}{''.join(cells)}")
     return lines
+
+
+def _few_shot_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """Return a line for each number of labels a class."""
+    names = [name.split(".")[1] for name in metrics if fnmatch(name, "few_shot.*.accuracy")]
+    shots = {name: name.removeprefix("shots") for name in names}
+    rows = [
+        (f"few_shot.{name}.accuracy", "all labels" if name == "all" else f"{num} a class")
+        for name, num in shots.items()
+    ]
+    head = f"few labels, linear classifier, {metrics['few_shot.num_segments']:.0f} segments"
+    columns = (("", "encoder"), (".linear_probe", "raw"), (".chance", "chance"))
+    return [head, *_table_lines(metrics, rows=rows, columns=columns)]
 
 
 def _label_lines(metrics: Mapping[str, Any]) -> list[str]:

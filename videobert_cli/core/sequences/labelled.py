@@ -12,7 +12,10 @@ from videobert_cli.core.words.table import WordTable
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledWords:
-    """One labelled segment: times in seconds, its words (T,) as visual word ids, its labels by column."""
+    """One labelled segment: times in seconds, its words (T,) as visual word ids, its labels by column.
+
+    `first_clip` is the number of its first clip among the video's.
+    """
 
     video_id: str
     split: Split
@@ -20,6 +23,7 @@ class LabelledWords:
     end_seconds: float | None
     words_T: np.ndarray
     labels: Mapping[str, str]
+    first_clip: int = 0
 
 
 def labelled_words(videos: Iterable[Video], *, words: WordTable) -> list[LabelledWords]:
@@ -55,6 +59,7 @@ def labelled_words(videos: Iterable[Video], *, words: WordTable) -> list[Labelle
                     end_seconds=segment.end_seconds,
                     words_T=words_T[span.first : span.stop],
                     labels=segment.labels,
+                    first_clip=span.first,
                 )
             )
     return segments

@@ -16,6 +16,8 @@ EvaluateTask = Literal[
     "summarize",
     "retrieval",
     "caption",
+    "linear_probe",
+    "few_shot",
 ]
 PredictTask = Literal["timeline", "caption", "forecast", "summarize"]
 PAPER_TEMPLATE = "now let me show you how to [MASK] the [MASK]"
@@ -67,6 +69,15 @@ class CaptionSearchOptions(Options):
     )
 
 
+class FewShotOptions(Options):
+    """`evaluate.few_shot:` how many labels a linear classifier learns from."""
+
+    shots: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(1, 2, 5, 10), min_length=1, description="Training segments of each class, each measured."
+    )
+    num_draws: int = Field(default=5, ge=1, description="Draws of these segments; the mean counts.")
+
+
 class RetrievalEvaluateOptions(Options):
     """`evaluate.retrieval:` what is measured beside the retriever."""
 
@@ -89,7 +100,8 @@ class EvaluateOptions(Options):
         description="What to measure; `labels`: the heads of labels that were pretrained (`pretrain.labels`); "
         "`forecast`: the words of coming clips; `text_to_video`: the words that sentences call for; "
         "`summarize`: whether key clips are of the labelled segments; `retrieval`: whether sentences find their "
-        "segments; `caption`: what is said of segments against what was said.",
+        "segments; `caption`: what is said of segments against what was said; `linear_probe`: verbs and "
+        "objects by a linear classifier on the raw features; `few_shot`: classes from few labels.",
     )
     split: Literal["train", "validation", "test"] = Field(
         default="test", description="The videos to measure on."
@@ -110,10 +122,13 @@ class EvaluateOptions(Options):
     caption: CaptionSearchOptions = Field(
         default=CaptionSearchOptions(), description="How captions are searched for."
     )
+    few_shot: FewShotOptions = Field(
+        default=FewShotOptions(), description="How many labels are learned from."
+    )
 
     def remembered(self) -> dict[str, Any]:
         """Return the settings that the scores depend on: without the sections of tasks that are not measured."""
-        sections = {"forecast", "summarize", "retrieval", "caption"} - set(self.tasks)
+        sections = {"forecast", "summarize", "retrieval", "caption", "few_shot"} - set(self.tasks)
         return {name: value for name, value in self.settings().items() if name not in sections}
 
 

@@ -5,7 +5,7 @@ from videobert_cli.core.model.classification import VideoBERTForSequenceClassifi
 from videobert_cli.core.sequences.labelled import with_labels
 from videobert_cli.core.training.model_directory import load_model
 from videobert_cli.errors import InputError
-from videobert_cli.pipeline.evaluations.evaluation import Evaluation, is_pretrained
+from videobert_cli.pipeline.evaluations.evaluation import Evaluation
 from videobert_cli.pipeline.learned_model import require_same_codebook
 from videobert_cli.pipeline.run import Run
 
@@ -33,5 +33,5 @@ EVALUATION = Evaluation(
     task="classify",
     stage="finetune",
     measure=_measure,
-    fits=lambda manifest: not is_pretrained(manifest),
+    fits=lambda manifest: bool(manifest.facts.get("num_classes")),
 )

@@ -7,6 +7,7 @@ from videobert_cli.pipeline.evaluations import (
     classify,
     forecast,
     labels,
+    probes,
     retrieval,
     summarize,
     text_to_video,
@@ -26,6 +27,8 @@ EVALUATIONS: dict[str, Evaluation] = {
         summarize.EVALUATION,
         retrieval.EVALUATION,
         caption.EVALUATION,
+        probes.LINEAR_PROBE,
+        probes.FEW_SHOT,
     )
 }
 
