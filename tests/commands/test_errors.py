@@ -46,7 +46,7 @@ MISTAKES = [
     ("pretrain good.yaml --set x", 2, "'x' is not KEY=VALUE", "good.yaml", "--set"),
     ("pretrain good.yaml", 3, "data.videos: nowhere does not exist", "good.yaml:2", "--set data.videos=PATH"),
     ("pretrain demo", 3, "data.videos: demo/videos.csv does not exist", "demo.yaml:", "videobert demo demo"),
-    ("pretrain youcook2", 3, "data/youcook2/videos.csv does not exist", "youcook2.yaml:", "http://"),
+    ("pretrain youcook2_zeroshot", 3, "data/youcook2/videos.csv does not exist", "youcook2_zeroshot.yaml:", "http://"),
     ("pretrain good.yaml --device cuda:99", 2, "device 'cuda:99' is not on this machine", "--device", "--device auto"),
     ("pretrain good.yaml --device gpu", 2, "there is no device called 'gpu'", "--device", "use auto, cpu, cuda"),
     ("pretrain good.yaml --set run=clip.mp4 --set data.videos=folder", 3, "", "", ""),

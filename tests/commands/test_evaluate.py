@@ -148,3 +148,32 @@ def test_an_evaluation_is_appended_once(invoke, folder: Path) -> None:
     assert broken.exit_code == 3
     assert "line 1 is no evaluation" in broken.err
     assert (folder / "broken.jsonl").read_text() == "{}\n"
+
+
+def test_candidates_from_files_templates_and_rows_from_elsewhere(invoke, folder: Path) -> None:
+    (folder / "verbs.txt").write_text("cut\nfry\n\n  cut \nwash the pan\n")
+    settings = (
+        "tasks=[zero_shot]",
+        "split=train",
+        "zero_shot.verbs=verbs.txt",
+        'zero_shot.templates=["you [MASK] the [MASK]", "now [MASK] the [MASK]"]',
+        "zero_shot.full_vocabulary=true",
+        "zero_shot.beside=[{name: theirs, verb_top1: 0.032}]",
+    )
+    flags = [word for setting in settings for word in ("--set", f"evaluate.{setting}")]
+    outcome = invoke("evaluate", "tiny.yaml", *flags, "--overwrite")
+    assert outcome.exit_code == 0, outcome.err
+    assert "each template alone, lowest, mean, highest" in outcome.out
+    assert "among all tokens" in outcome.out
+    assert "theirs                                         3.2" in outcome.out
+    metrics = json.loads(invoke("evaluate", "tiny.yaml", *flags, "--json").out)["metrics"]
+    assert metrics["zero_shot.verb.top1.chance"] == pytest.approx(1 / 3)
+    assert metrics["zero_shot.num_segments_of_unknown_label"] > 0
+    (folder / "verbs.txt").write_text(" \n")
+    empty = invoke("evaluate", "tiny.yaml", *flags, "--overwrite")
+    assert empty.exit_code == 3
+    assert empty.error_lines[0] == "error: the file has no candidate"
+    (folder / "verbs.txt").unlink()
+    missing = invoke("evaluate", "tiny.yaml", *flags, "--overwrite")
+    assert missing.exit_code == 3
+    assert missing.error_lines[1] == "  at: evaluate.zero_shot.verbs: verbs.txt"

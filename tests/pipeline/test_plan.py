@@ -8,7 +8,7 @@ from executable import FinishedRun, snapshot
 
 SHIPPED = {
     "howto100m": ("data/howto100m/HowTo100M_v1.csv", "https://www.di.ens.fr/willow/research/howto100m/"),
-    "youcook2": ("data/youcook2/videos.csv", "http://youcook2.eecs.umich.edu/"),
+    "youcook2_zeroshot": ("data/youcook2/videos.csv", "http://youcook2.eecs.umich.edu/"),
     "kinetics400": ("data/kinetics400", "https://github.com/cvdfoundation/kinetics-dataset"),
     "demo": ("demo/videos.csv", "videobert demo demo"),
 }
@@ -57,7 +57,7 @@ def test_the_plan_names_what_comes_from_the_network(invoke, here: Path) -> None:
 
 
 def test_the_plan_as_json(invoke, here: Path) -> None:
-    document = json.loads(invoke("pretrain", "youcook2", "--dry-run", "--json").out)
+    document = json.loads(invoke("pretrain", "youcook2_zeroshot", "--dry-run", "--json").out)
     assert document["status"] == "planned"
     assert document["outputs"]["stages"] == dict.fromkeys(("extract", "quantize", "pretrain"), "missing")
     assert document["outputs"]["needs"][0] == "data.videos: data/youcook2/videos.csv does not exist"

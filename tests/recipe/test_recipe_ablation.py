@@ -52,4 +52,4 @@ def test_a_mistyped_override_names_its_variant(tmp_path: Path) -> None:
 def test_an_unknown_name_lists_those_we_ship() -> None:
     with pytest.raises(UsageError) as caught:
         resolve_ablation("nothing")
-    assert caught.value.fix == "ablations we ship: demo"
+    assert caught.value.fix == "ablations we ship: demo, tasks"

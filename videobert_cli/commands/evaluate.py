@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ from videobert_cli.commands.score import Missing, score_files
 from videobert_cli.commands.scores import score_lines
 from videobert_cli.commands.session import CommonFlags
 from videobert_cli.commands.stage_command import StageFlags, run_stage
+from videobert_cli.commands.untrained import make_untrained
 from videobert_cli.errors import UsageError
 
 HELP = """Held-out segments become scores, beside chance and language prior.
@@ -62,6 +63,12 @@ AblationOption = Annotated[
     str | None,
     typer.Option("--ablation", metavar="FILE", help="Variants of the recipe and seeds: one table of all."),
 ]
+InitOption = Annotated[
+    Literal["trained", "random"],
+    typer.Option(
+        "--init", help="`random` measures an untrained model of the same shape: what chance scores."
+    ),
+]
 MissingOption = Annotated[
     Missing, typer.Option("--missing", help="With --score: what references without a caption are.")
 ]
@@ -81,6 +88,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     compare: CompareOption = False,
     append: AppendOption = None,
     ablation: AblationOption = None,
+    init: InitOption = "trained",
     score: ScoreOption = None,
     missing: MissingOption = "error",
     details: DetailsOption = None,
@@ -119,6 +127,9 @@ def command(  # noqa: PLR0913 - one parameter a flag
     if print_config:
         return run_stage("evaluate", recipe, flags=stage_flags)
     _refuse(compare and len(model) < 2, f"--compare needs two models or more (--model), {len(model)} given")
+    if init == "random":
+        _refuse(any((model, dry_run)), "--init random measures a model of its own")
+        model = [make_untrained(recipe, flags=stage_flags)]
     # A mistyped name must not be found only when the models before it have been measured.
     for path in model:
         require_model(path)

@@ -109,6 +109,7 @@ def score_lines(metrics: Mapping[str, Any]) -> list[str]:
         for slot in ("verb", "object"):
             for k in (1, 5):
                 lines.append(_slot_line(metrics, f"zero_shot.{slot}.top{k}", name=f"{slot} top-{k}"))
+        lines += _zero_shot_more_lines(metrics)
     if "classify.num_segments" in metrics:
         lines += [
             *([""] if lines else []),
@@ -152,6 +153,29 @@ def _table_lines(
         values = [metrics.get(f"{key}{end}") for end, _ in columns]
         cells = [f"{value:>16.3f}" if value is not None else f"{'-':>16}" for value in values]
         lines.append(f"  {name:<22}{''.join(cells)}")
+    return lines
+
+
+def _zero_shot_more_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """Return the spread over templates and the ranks among all tokens, where they were asked for."""
+    slots = ("verb", "object")
+    lines = []
+    if "zero_shot.verb.top1.template_mean" in metrics:
+        lines.append("  each template alone, lowest, mean, highest")
+        for key, name in [(f"{slot}.top{k}", f"{slot} top-{k}") for slot in slots for k in (1, 5)]:
+            each = [metrics[f"zero_shot.{key}.template_{end}"] for end in ("low", "mean", "high")]
+            lines.append("  " + "".join([f"{name:<14}", *(f"{value:>16.3f}" for value in each)]))
+    if "zero_shot.verb.full_vocabulary.num_segments" in metrics:
+        lines.append("  among all tokens: top-1, top-5, median rank; the same without the video")
+        for slot in slots:
+            key = f"zero_shot.{slot}.full_vocabulary"
+            each = [
+                metrics.get(f"{key}.{measure}{end}")
+                for end in ("", ".language_prior")
+                for measure in ("top1", "top5", "median_rank")
+            ]
+            cells = (f"{value:>12.3f}" if value is not None else f"{'-':>12}" for value in each)
+            lines.append("  " + "".join([f"{slot:<14}", *cells]))
     return lines
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from videobert_cli.artifacts import (
     MANIFEST_NAME,
     discard,
+    hash_file,
     publish_json,
     publish_text,
     read_manifest,
@@ -35,6 +36,10 @@ def _inputs(run: Run) -> dict[str, str]:
     inputs = {f"{each.task}_model": each.model_hash(run) for each in evaluations_of(run)}
     inputs["words"] = read_manifest(run.paths.words, kind="words").content_hash
     inputs["labels"] = run.labels_hash()
+    for key in ("verbs", "objects"):
+        path = getattr(run.recipe.evaluate.zero_shot, key)
+        if path is not None and path.is_file():
+            inputs[key] = hash_file(path)
     return inputs
 
 

@@ -11,7 +11,7 @@ from videobert_cli.core.metrics.intervals import mean_interval
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.sequences.labelled import LabelledWords
 from videobert_cli.core.tasks.classify import class_probabilities
-from videobert_cli.core.tasks.zero_shot import SLOTS, Candidates, Cloze, Slot
+from videobert_cli.core.tasks.zero_shot import SLOTS, Candidates, ClozeScorer, Slot
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.errors import InputError
 
@@ -30,7 +30,7 @@ class TaskResult:
 
 
 def evaluate_zero_shot(
-    cloze: Cloze,
+    cloze: ClozeScorer,
     segments: Sequence[LabelledWords],
     *,
     columns: tuple[str, str],
@@ -40,7 +40,7 @@ def evaluate_zero_shot(
     """Return top-1 and top-5 of the verb and the object, over all segments and over pairs unseen in training.
 
     Args:
-        cloze: The template with its model.
+        cloze: The template with its model, or several.
         segments: Held-out segments that carry both columns.
         columns: The manifest's columns with the verb and the object.
         candidates: The verbs and objects to rank.

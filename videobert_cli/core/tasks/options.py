@@ -55,6 +55,34 @@ class SummarizeOptions(Options):
     )
 
 
+class BesideRow(Options):
+    """A row of figures from elsewhere, as shares of 1; null where there is none."""
+
+    name: str = Field(min_length=1, description="Whose figures they are.")
+    verb_top1: float | None = Field(default=None, ge=0, le=1, description="Verb, top-1.")
+    verb_top5: float | None = Field(default=None, ge=0, le=1, description="Verb, top-5.")
+    object_top1: float | None = Field(default=None, ge=0, le=1, description="Object, top-1.")
+    object_top5: float | None = Field(default=None, ge=0, le=1, description="Object, top-5.")
+
+
+class ZeroShotOptions(Options):
+    """`evaluate.zero_shot:` what the cloze is asked beside its candidates."""
+
+    templates: tuple[str, ...] = Field(
+        default=(), description="Several clozes in place of `evaluate.template`: the mean over them counts."
+    )
+    verbs: Path | None = Field(
+        default=None, description="A file of candidates, one a line; null: the labels of the training videos."
+    )
+    objects: Path | None = Field(
+        default=None, description="A file of candidates, one a line; null: the labels of the training videos."
+    )
+    full_vocabulary: bool = Field(
+        default=False, description="Whether verbs and objects are also ranked among all tokens."
+    )
+    beside: tuple[BesideRow, ...] = Field(default=(), description="Figures from elsewhere, shown below ours.")
+
+
 class CaptionSearchOptions(Options):
     """`evaluate.caption:`, `predict.caption:` how captions are searched for."""
 
@@ -122,6 +150,9 @@ class EvaluateOptions(Options):
     caption: CaptionSearchOptions = Field(
         default=CaptionSearchOptions(), description="How captions are searched for."
     )
+    zero_shot: ZeroShotOptions = Field(
+        default=ZeroShotOptions(), description="What the cloze is asked beside its candidates."
+    )
     few_shot: FewShotOptions = Field(
         default=FewShotOptions(), description="How many labels are learned from."
     )
@@ -129,6 +160,8 @@ class EvaluateOptions(Options):
     def remembered(self) -> dict[str, Any]:
         """Return the settings that the scores depend on: without the sections of tasks that are not measured."""
         sections = {"forecast", "summarize", "retrieval", "caption", "few_shot"} - set(self.tasks)
+        if self.zero_shot == ZeroShotOptions():
+            sections |= {"zero_shot"}
         return {name: value for name, value in self.settings().items() if name not in sections}
 
 

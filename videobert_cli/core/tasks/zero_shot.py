@@ -1,8 +1,8 @@
 """Zero-shot actions: the cloze "now let me show you how to [MASK] the [MASK]" over a segment's words (paper 4.3)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -48,6 +48,29 @@ def template_parts(template: str) -> list[str]:
             fix=f'use one [MASK] for the verb and one for the object, as in "how to {MASK} the {MASK}"',
         )
     return parts
+
+
+class ClozeScorer(Protocol):
+    """What scores candidates: one template, or several together."""
+
+    def scores(
+        self, words: Sequence[np.ndarray | None], *, slot: Slot, candidates: Sequence[str]
+    ) -> np.ndarray:
+        """Return log-probabilities (N, C)."""
+
+
+class ClozeEnsemble:
+    """Several templates: a candidate's score is the mean of its log-probabilities over them."""
+
+    def __init__(self, clozes: "Sequence[Cloze]") -> None:
+        self._clozes = clozes
+
+    def scores(
+        self, words: Sequence[np.ndarray | None], *, slot: Slot, candidates: Sequence[str]
+    ) -> np.ndarray:
+        """Return the means (N, C)."""
+        found = [cloze.scores(words, slot=slot, candidates=candidates) for cloze in self._clozes]
+        return np.asarray(np.mean(found, axis=0))
 
 
 class Cloze:
@@ -99,6 +122,19 @@ class Cloze:
                     picked_NP = log_probabilities_NPV[:, np.arange(num_pieces), pieces[column]]
                     scores_NC[portion, column] = picked_NP.mean(axis=1)
         return scores_NC
+
+    def token_of(self, name: str) -> int | None:
+        """Return the text token that a name is, None where it is none or several."""
+        ids = self._tokenizer.text_ids(name)
+        return ids[0] if len(ids) == 1 else None
+
+    def token_scores(self, words: Sequence[np.ndarray | None], *, slot: Slot) -> Iterator[np.ndarray]:
+        """Yield log-probabilities (B, V) of all text tokens at the slot's mask, batch by batch."""
+        for start in range(0, len(words), BATCH_NUM_SEQUENCES):
+            found = self._log_probabilities(
+                words[start : start + BATCH_NUM_SEQUENCES], slot=slot, num_pieces=1
+            )
+            yield found[:, 0]
 
     @torch.no_grad()
     def _log_probabilities(
