@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from videobert_cli.core.model.caption_config import CaptionEncoder, CaptionerConfig
 from videobert_cli.core.model.captioning import VideoBERTForCaptioning
+from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.config import VideoBERTConfig
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.model.retrieval import VideoBERTForRetrieval
@@ -20,6 +21,11 @@ def small_tokenizer() -> VideoBERTTokenizer:
 
 def small_model() -> VideoBERTForPreTraining:
     return VideoBERTForPreTraining(_config(), seed=1).eval()
+
+
+def small_classifier() -> VideoBERTForSequenceClassification:
+    config = replace(_config(), id2label={0: "cut", 1: "fry", 2: "pour"})
+    return VideoBERTForSequenceClassification(config, seed=1).eval()
 
 
 def small_retriever() -> VideoBERTForRetrieval:

@@ -94,6 +94,7 @@ def test_a_text_in_place_of_videos(invoke, finished_run, tmp_path) -> None:
         (("clip.mp4", "--text", "a"), "--text asks about a sentence, this about videos"),
         (("--text", "a", "--task", "forecast"), "--text asks about a sentence, this about videos"),
         (("--text", "a", "--picture", "a.gif"), ".gif is no form of --picture"),
+        (("clip.mp4", "--explain", "magic"), "there is no way 'magic' to explain"),
         (("clip.mp4", "--cuts", "a.csv"), "--cuts shows summarize, and that is not asked"),
         (("clip.mp4", "--task", "summarize", "--cuts", "a"), "no suffix is no form of --cuts"),
         (
@@ -186,3 +187,24 @@ def test_a_run_that_learned_captions_says_them_and_measures_them(
     assert all(len(segment["captions"]) == 2 for segment in document["captions"])
     lines = invoke("predict", finished_run.video, *flags).out.splitlines()
     assert len(lines) == 1 + len(document["captions"])
+
+
+@pytest.mark.parametrize("method", ["occlusion", "gradients"])
+def test_an_explanation_weighs_every_clip_of_a_segment_and_is_drawn(
+    invoke, finished_run, short_clip, tmp_path, method
+) -> None:
+    flags = ("--model", finished_run.root, "--explain", method, "--picture", tmp_path / "why.html")
+    outcome = invoke("predict", short_clip, *flags)
+    assert outcome.exit_code == 0, outcome.err
+    assert outcome.out.count("carried by 00:0") == 3
+    document = json.loads(invoke("predict", short_clip, *flags, "--jsonl").out)
+    [segment] = document["segments"]
+    assert list(segment["explanations"]) == list(segment["answers"])
+    for question, explanation in segment["explanations"].items():
+        assert explanation["answer"] == segment["answers"][question][0]["answer"]
+        assert explanation["method"] == method
+        assert [clip["start_seconds"] for clip in explanation["clips"]] == [0.0, 1.5]
+    page = (tmp_path / "why.html").read_text()
+    assert page.count('class="bar"') == 6
+    plain = json.loads(invoke("predict", short_clip, "--model", finished_run.root, "--jsonl").out)
+    assert "explanations" not in plain["segments"][0]

@@ -88,6 +88,11 @@ def test_rows_from_elsewhere_stand_below_ours() -> None:
     }
     rows = [BesideRow(name="theirs", verb_top1=0.032, object_top5=0.337)]
     head, prior, own, theirs = beside_lines(metrics, rows=rows)
-    assert head.split() == ["in", "per", "cent", *["verb", "top-1", "verb", "top-5", "object", "top-1", "object", "top-5"]]
+    assert head.split() == [
+        "in",
+        "per",
+        "cent",
+        *["verb", "top-1", "verb", "top-5", "object", "top-1", "object", "top-5"],
+    ]
     assert prior.split()[-4:] == own.split()[-4:] == ["25.0"] * 4
     assert theirs.split() == ["theirs", "3.2", "-", "-", "33.7"]

@@ -211,7 +211,7 @@ def test_the_mean_is_over_visual_words_or_all_tokens_where_there_are_none(config
     batch = pack(sequences)
     model = VideoBERTForSequenceClassification(replace(config, id2label={0: "a"}), seed=0).eval()
     encoded = model.bert(batch)
-    means = model._pool(encoded, batch)[:, 16:]
+    means = model._pool(encoded.hidden_SH, batch)[:, 16:]
     hidden = unpack(encoded.hidden_SH, batch)
     torch.testing.assert_close(means[1], hidden[1].mean(0))
     is_word = torch.from_numpy(sequences[0].input_ids > 30)

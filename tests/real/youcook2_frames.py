@@ -43,7 +43,7 @@ def write_corpus(shared_data: Path, out: Path) -> Path:
         for row in csv.DictReader(stream, delimiter="\t"):
             if row["set"] == "youcook2_frames":
                 videos[row["video_id"]].append(row)
-    lines = ["video,captions,split,start,end,verb,object"]
+    lines = ["video,captions,split,start,end,verb,object,recipe"]
     for number, (video_id, rows) in enumerate(sorted(videos.items())):
         split = "test" if number % 5 == 0 else "validation" if number % 10 == 1 else "train"
         rows.sort(key=lambda row: float(row["start"]))
@@ -52,7 +52,7 @@ def write_corpus(shared_data: Path, out: Path) -> Path:
             names = [name for word in row["text"].split() if (name := objects.get(word))]
             span = f"{k * STILL_SECONDS},{(k + 1) * STILL_SECONDS}"
             lines.append(
-                f"{video_id},{video_id}.srt,{split},{span},{row['label2']},{names[0] if names else ''}"
+                f"{video_id},{video_id}.srt,{split},{span},{row['label2']},{names[0] if names else ''},{row['label']}"
             )
     (out / "videos.csv").write_text("\n".join(lines) + "\n")
     return out / "videos.csv"

@@ -115,4 +115,5 @@ def _metric_line(key: str, of_seeds: Sequence[Mapping[str, Any]]) -> str:
 def _cell(values: list[float]) -> str:
     if len(values) == 1:
         return f"{values[0]:.3f}"
-    return f"{mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+    low, high = f"{min(values):.3f}", f"{max(values):.3f}"
+    return low if low == high else f"{mean(values):.3f} ({low} to {high})"

@@ -37,6 +37,8 @@ def _segment_lines(segments: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         for question, answers in segment["answers"].items():
             shown = "  ".join(f"{answer['answer']} {answer['confidence']:.2f}" for answer in answers)
             yield f"    {question:<20} {shown}"
+            if explanation := segment.get("explanations", {}).get(question):
+                yield f"    {'':<20} carried by {_carriers(explanation)}"
 
 
 def _caption_lines(segments: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -72,6 +74,15 @@ def _words(clip: Mapping[str, Any]) -> str:
         f"word {word} {probability:.2f}"
         for word, probability in zip(clip["words"], clip["probabilities"], strict=True)
     )
+
+
+def _carriers(explanation: Mapping[str, Any]) -> str:
+    """Return the clip that carried an answer most, and the one that spoke most against it where there is one."""
+    clips = sorted(explanation["clips"], key=lambda clip: -clip["weight"])
+    shown = f"{_clock(clips[0]['start_seconds'])} ({clips[0]['weight']:+.2f})"
+    if clips[-1]["weight"] < 0:
+        shown += f", against it {_clock(clips[-1]['start_seconds'])} ({clips[-1]['weight']:+.2f})"
+    return shown
 
 
 def _clock(seconds: float) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from videobert_cli.commands.console import Console, print_json_line, print_resul
 from videobert_cli.commands.inputs import expand_inputs
 from videobert_cli.commands.models import find_models, models_of_recipe
 from videobert_cli.commands.predict_files import PredictFiles
+from videobert_cli.commands.predict_options import predict_options, split_recipe
 from videobert_cli.commands.predict_text import (
     require_text_alone,
     require_text_for_moments,
@@ -25,7 +26,6 @@ from videobert_cli.errors import InputError, MissingInputError, UsageError, Vide
 
 if TYPE_CHECKING:
     from videobert_cli.core.tasks.options import PredictOptions
-    from videobert_cli.recipe.load import LoadedRecipe
 
 HELP = """Raw videos become timelines: verbs, objects, classes, confidences.
 
@@ -79,12 +79,20 @@ def command(  # noqa: PLR0913 - one parameter a flag
         int | None,
         typer.Option(min=1, max=100, metavar="N", help="Answers to each question: the recipe's, else 3."),
     ] = None,
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            "--explain",
+            metavar="METHOD",
+            help="Which clips carried the timeline's answers: occlusion or gradients.",
+        ),
+    ] = None,
     picture: Annotated[
         Path | None,
         typer.Option(
             "--picture",
             metavar="FILE",
-            help="Draw forecast, key clips or --text: .png or .html, of one video.",
+            help="Draw the answers about one video, or --text: .png or .html.",
         ),
     ] = None,
     cuts: Annotated[
@@ -106,11 +114,13 @@ def command(  # noqa: PLR0913 - one parameter a flag
     """Answer about raw videos."""
     if json and jsonl:
         raise UsageError("--json and --jsonl cannot both be given", at="command line", fix="drop one of them")
-    recipe, named = _split_recipe(videos)
+    recipe, named = split_recipe(videos)
     if within is not None:
         require_text_for_moments(text, within=within, model=model)
     if text is not None and within is not None:
-        options = _options(recipe, segment_seconds=segment_seconds, top=top, tasks=task)
+        options = predict_options(
+            recipe, segment_seconds=segment_seconds, top=top, tasks=task, explain=explain
+        )
         return show_moments(
             text,
             within=within,
@@ -120,7 +130,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
             is_json_line=jsonl,
         )
     directories = find_models(model) if recipe is None or model else models_of_recipe(recipe)
-    options = _options(recipe, segment_seconds=segment_seconds, top=top, tasks=task)
+    options = predict_options(recipe, segment_seconds=segment_seconds, top=top, tasks=task, explain=explain)
     files = PredictFiles(picture=picture, cuts=cuts)
     common = CommonFlags(device=device, is_quiet=quiet, is_verbose=verbose)
     if text is not None:
@@ -223,47 +233,6 @@ def _answer(
         for file in written:
             console.line(f"written: {file}")
     return _result(answers, failures=failures, directories=directories, files=written)
-
-
-def _split_recipe(names: list[str]) -> "tuple[LoadedRecipe | None, list[str]]":
-    """Return the recipe among the names, if there is one, and the names of videos.
-
-    Raises:
-        UsageError: There are two recipes.
-        RecipeError: The recipe is not valid.
-    """
-    from videobert_cli.recipe.load import load_recipe
-    from videobert_cli.recipe.names import is_recipe_name, resolve_recipe
-
-    recipes = [name for name in names if is_recipe_name(name)]
-    if len(recipes) > 1:
-        raise UsageError(
-            "predict takes one recipe", at=", ".join(recipes), fix="give one of them, and videos after it"
-        )
-    loaded = load_recipe(resolve_recipe(recipes[0])) if recipes else None
-    return loaded, [name for name in names if name not in recipes]
-
-
-def _options(
-    recipe: "LoadedRecipe | None", *, segment_seconds: float | None, top: int | None, tasks: Sequence[str]
-) -> "PredictOptions":
-    """Return the recipe's `predict:` section, or its defaults, with the flags put in.
-
-    Raises:
-        UsageError: There is no such task.
-    """
-    from videobert_cli.core.tasks.options import PredictOptions, PredictTask
-
-    unknown = [task for task in tasks if task not in get_args(PredictTask)]
-    if unknown:
-        raise UsageError(
-            f"there is no task {unknown[0]!r} of predict",
-            at=f"--task {unknown[0]}",
-            fix=f"--task {' or --task '.join(get_args(PredictTask))}",
-        )
-    given = {"segment_seconds": segment_seconds, "top": top, "tasks": tuple(tasks) or None}
-    section = recipe.recipe.predict if recipe else PredictOptions()
-    return section.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
 def _readable(captions: Path | None, *, console: Console) -> Path | None:

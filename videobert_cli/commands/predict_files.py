@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _PICTURE_FORMS = (".png", ".html")
 _CUT_FORMS = (".csv", ".ffconcat", ".mp4")
-_PICTURED_TASKS = ("forecast", "summarize")
+_PICTURED_TASKS = ("timeline", "caption", "forecast", "summarize")
 _PICTURE_PIXELS, _VIDEO_PIXELS, _VIDEO_RATE = 320, 480, 25
 
 

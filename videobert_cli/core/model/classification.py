@@ -15,7 +15,7 @@ from videobert_cli.core.model.attention import SequenceLayout
 from videobert_cli.core.model.checkpoint import WEIGHTS_NAME, PretrainedModel, initialize_parameter
 from videobert_cli.core.model.config import VideoBERTConfig
 from videobert_cli.core.model.dropout import Dropout
-from videobert_cli.core.model.encoder import EncoderOutput, VideoBERTModel
+from videobert_cli.core.model.encoder import VideoBERTModel
 from videobert_cli.core.model.label_heads import mean_of_words
 from videobert_cli.core.model.losses import Score, class_score
 from videobert_cli.core.sequences.packing import PackedBatch
@@ -55,8 +55,7 @@ class VideoBERTForSequenceClassification(PretrainedModel):
 
     def forward(self, batch: PackedBatch, labels_B: Tensor | None = None) -> ClassificationOutput:
         """Return the scores of each sequence; labels are class indices, -100 where there is none."""
-        pooled = self._pool(self.bert(batch), batch)
-        logits_BC = self.classifier(self.dropout(pooled)).float()
+        logits_BC = self.logits_of(self.bert(batch).hidden_SH, batch)
         score = None if labels_B is None else class_score(logits_BC, labels_B)
         return ClassificationOutput(logits_BC=logits_BC, score=score)
 
@@ -103,15 +102,21 @@ class VideoBERTForSequenceClassification(PretrainedModel):
             setattr(model.classifier, name.removeprefix("classifier."), nn.Parameter(values))
         return model.eval()
 
-    def _pool(self, encoded: EncoderOutput, batch: PackedBatch) -> Tensor:
+    def logits_of(self, hidden_SH: Tensor, batch: PackedBatch) -> Tensor:
+        """Return the float32 scores [B, C] of the classes from the encoder's states of `batch`."""
+        logits_BC: Tensor = self.classifier(self.dropout(self._pool(hidden_SH, batch)))
+        return logits_BC.float()
+
+    def _pool(self, hidden_SH: Tensor, batch: PackedBatch) -> Tensor:
+        pooled_BH: Tensor = self.bert.pooler(hidden_SH.index_select(0, batch.cu_seqlens[:-1]))
         if self.config.classifier_pooling == "cls":
-            return encoded.pooled_BH
+            return pooled_BH
         mean_BH = mean_of_words(
-            encoded.hidden_SH,
+            hidden_SH,
             is_word_S=batch.input_ids_S >= self.config.first_visual_id,
             layout=SequenceLayout.of(batch),
         )
-        return torch.cat([encoded.pooled_BH, mean_BH], dim=1)
+        return torch.cat([pooled_BH, mean_BH], dim=1)
 
     def __call__(self, *args: Any, **kwargs: Any) -> ClassificationOutput:
         """See `forward`; repeated for its type."""

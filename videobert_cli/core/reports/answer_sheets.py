@@ -16,8 +16,9 @@ _NEAREST = "The picture of a word is the training clip nearest to its centroid."
 def answer_sheet(
     document: Mapping[str, Any], *, word_picture: WordPicture, clip_picture: ClipPicture, notes: Sequence[str]
 ) -> Sheet:
-    """Return the sheet of a video's document: what it holds of a forecast and a summary."""
+    """Return the sheet of a video's document: its timeline with captions, its forecast, its key clips."""
     strips = [
+        *_timeline_strips(document, clip_picture=clip_picture),
         *_forecast_strips(document, word_picture=word_picture, clip_picture=clip_picture),
         *_summary_strips(document, clip_picture=clip_picture),
     ]
@@ -49,11 +50,62 @@ def text_sheet(answer: Mapping[str, Any], *, word_picture: WordPicture, notes: S
 def pictured_seconds(document: Mapping[str, Any]) -> list[float]:
     """Return the times of the video, ascending, that `answer_sheet` shows a picture of: the middles of clips."""
     clips = [*document.get("seen", ()), *document.get("summary", {}).get("clips", ())]
+    told = [*document.get("segments", ()), *document.get("captions", ())]
+    clips += [clip for segment in told for clip in _clips_of(segment)]
     return sorted({_middle(clip) for clip in clips})
 
 
 def _middle(clip: Mapping[str, Any]) -> float:
     return float(clip["start_seconds"] + clip["end_seconds"]) / 2
+
+
+def _timeline_strips(document: Mapping[str, Any], *, clip_picture: ClipPicture) -> Iterator[Strip]:
+    """Yield a strip for each segment, or one for each explained question, and one for each caption."""
+    for segment in document.get("segments", ()):
+        times = f"{clock(segment['start_seconds'])} - {clock(segment['end_seconds'])}"
+        answers = [
+            f"{question}: {found[0]['answer']} {found[0]['confidence']:.2f}"
+            for question, found in segment["answers"].items()
+        ]
+        explained = segment.get("explanations", {})
+        if not explained:
+            yield Strip(
+                head="  ".join([times, *answers]), cells=_plain_cells(segment, clip_picture=clip_picture)
+            )
+        for question, explanation in explained.items():
+            yield Strip(
+                head=f"{times}  {question}: {explanation['answer']}",
+                cells=_weighted_cells(explanation["clips"], clip_picture=clip_picture),
+            )
+    for segment in document.get("captions", ()):
+        times = f"{clock(segment['start_seconds'])} - {clock(segment['end_seconds'])}"
+        said = segment["captions"][0]["text"] if segment["captions"] else ""
+        yield Strip(head=f"{times}  {said}", cells=_plain_cells(segment, clip_picture=clip_picture))
+
+
+def _clips_of(segment: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return what of a segment is shown: the clips of its explanations, which are the same, or itself."""
+    explained = list(segment.get("explanations", {}).values())
+    return explained[0]["clips"] if explained else [segment]
+
+
+def _plain_cells(segment: Mapping[str, Any], *, clip_picture: ClipPicture) -> tuple[Cell, ...]:
+    return tuple(
+        Cell(picture=clip_picture(_middle(clip)), lines=(clock(clip["start_seconds"]),))
+        for clip in _clips_of(segment)
+    )
+
+
+def _weighted_cells(clips: Sequence[Mapping[str, Any]], *, clip_picture: ClipPicture) -> tuple[Cell, ...]:
+    largest = max((abs(clip["weight"]) for clip in clips), default=0.0) or 1.0
+    return tuple(
+        Cell(
+            picture=clip_picture(_middle(clip)),
+            lines=(clock(clip["start_seconds"]), f"{clip['weight']:+.2f} nats"),
+            share=clip["weight"] / largest,
+        )
+        for clip in clips
+    )
 
 
 def _forecast_strips(

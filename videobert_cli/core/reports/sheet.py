@@ -19,15 +19,20 @@ Form = Literal["png", "html"]
 _CELL, _GAP, _MARGIN = 160, 10, 24
 _LINE, _SMALL, _TITLE, _HEAD = 18, 13, 22, 16
 _PAGE, _TEXT, _FAINT, _EMPTY, _FRAME = "#fbfbfa", "#1d1f21", "#5c6166", "#eef2f6", "#dcdcd8"
+_FOR, _AGAINST, _BAR = "#1a5fb4", "#c0622b", 8
 _MOST_CELLS_A_ROW = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A clip: its picture as a `data:` address of a JPEG, None where there is none, and short lines under it."""
+    """A clip: its picture as a `data:` address of a JPEG, None where there is none, and short lines under it.
+
+    `share`, -1 to 1, becomes a bar between the two: to the right what speaks for something, to the left what against.
+    """
 
     picture: str | None
     lines: tuple[str, ...] = ()
+    share: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +108,11 @@ def _strip_height(strip: Strip, *, num_across: int) -> int:
 
 
 def _row_height(row: Sequence[Cell]) -> int:
-    return _CELL + 4 + _LINE * max(len(cell.lines) for cell in row) + _GAP
+    return _CELL + 4 + _bar_height(row) + _LINE * max(len(cell.lines) for cell in row) + _GAP
+
+
+def _bar_height(row: Sequence[Cell]) -> int:
+    return _BAR + 4 if any(cell.share is not None for cell in row) else 0
 
 
 def _draw_strip(
@@ -114,12 +123,13 @@ def _draw_strip(
     top += _GAP + _HEAD + 10
     for row in _rows(strip, num_across=num_across):
         for place, cell in enumerate(row):
-            _draw_cell(canvas, draw, cell, left=_MARGIN + place * (_CELL + _GAP), top=top)
+            left = _MARGIN + place * (_CELL + _GAP)
+            _draw_cell(canvas, draw, cell, left=left, top=top, below=top + _CELL + 4 + _bar_height(row))
         top += _row_height(row)
 
 
 def _draw_cell(
-    canvas: "Image.Image", draw: "ImageDraw.ImageDraw", cell: Cell, *, left: int, top: int
+    canvas: "Image.Image", draw: "ImageDraw.ImageDraw", cell: Cell, *, left: int, top: int, below: int
 ) -> None:
     from PIL import Image
 
@@ -132,10 +142,15 @@ def _draw_cell(
     else:
         with Image.open(io.BytesIO(jpeg_bytes(cell.picture))) as picture:
             canvas.paste(picture.convert("RGB").resize((_CELL, _CELL), Image.Resampling.LANCZOS), (left, top))
+    if cell.share is not None:
+        middle, end = left + _CELL // 2, left + _CELL // 2 + round(cell.share * (_CELL // 2))
+        draw.rectangle((left, top + _CELL + 4, left + _CELL - 1, top + _CELL + 3 + _BAR), fill=_EMPTY)
+        bar = (min(middle, end), top + _CELL + 4, max(middle, end), top + _CELL + 3 + _BAR)
+        draw.rectangle(bar, fill=_FOR if cell.share >= 0 else _AGAINST)
     for number, line in enumerate(cell.lines):
         shown = _fitted(line, _font(_SMALL), width=_CELL)
         draw.text(
-            (left, top + _CELL + 4 + number * _LINE),
+            (left, below + number * _LINE),
             shown,
             font=_font(_SMALL),
             fill=_FAINT if number else _TEXT,

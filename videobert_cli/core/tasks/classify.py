@@ -9,6 +9,7 @@ from videobert_cli.core.model.classification import VideoBERTForSequenceClassifi
 from videobert_cli.core.sequences.documents import joint_vocabulary
 from videobert_cli.core.sequences.joint import join, truncate, unmasked
 from videobert_cli.core.sequences.packing import TokenSequence, pack
+from videobert_cli.core.tasks.visual_questions import joint_ids
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 
 # Shapes: N segments, C classes, T words of one segment.
@@ -38,9 +39,10 @@ def class_probabilities(
 def word_sequences(
     words: Sequence[np.ndarray], *, tokenizer: VideoBERTTokenizer, max_num_tokens: int
 ) -> list[TokenSequence]:
-    """Return `[CLS] words [SEP]` of each segment, its visual words (T,) cut where they are too many."""
-    vocabulary, first_word = joint_vocabulary(tokenizer), tokenizer.word_to_id(0)
+    """Return `[CLS] words [SEP]` of each segment, its words (T,), `MASKED` where one is hidden, cut to what fits."""
+    vocabulary = joint_vocabulary(tokenizer)
     kept = [truncate(words_T[:0], words_T, max_num_tokens=max_num_tokens)[1] for words_T in words]
     return [
-        join(None, unmasked(words_T.astype(np.int64) + first_word), vocabulary=vocabulary) for words_T in kept
+        join(None, unmasked(joint_ids(words_T, tokenizer=tokenizer)), vocabulary=vocabulary)
+        for words_T in kept
     ]

@@ -165,6 +165,9 @@ class EvaluateOptions(Options):
         return {name: value for name, value in self.settings().items() if name not in sections}
 
 
+Explain = Literal["none", "occlusion", "gradients"]
+
+
 class PredictOptions(Options):
     """`predict:` a raw video becomes a timeline of answers."""
 
@@ -178,6 +181,11 @@ class PredictOptions(Options):
         description="What is asked: `timeline`, verbs, objects and classes of each segment; `caption`, a "
         "sentence about each; `forecast`, the words of "
         "the clips that would come next; `summarize`, the key clips.",
+    )
+    explain: Explain = Field(
+        default="none",
+        description="How each clip's part in the best answers of the timeline is found: by hiding it, or by integrated "
+        "gradients.",
     )
     horizons: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(1, 2, 4), min_length=1, description="`forecast`: how many clips after the last one."

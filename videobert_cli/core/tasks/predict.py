@@ -10,6 +10,7 @@ import numpy as np
 from videobert_cli.core.model.captioning import VideoBERTForCaptioning
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.tasks.caption import Captioner
+from videobert_cli.core.tasks.explain import Explanation
 from videobert_cli.core.tasks.forecast import Forecaster
 from videobert_cli.core.tasks.options import PredictOptions
 from videobert_cli.core.tasks.summarize import Summarizer
@@ -62,7 +63,27 @@ class Predictor:
 
 def _timeline(models: Sequence[LoadedModel], options: PredictOptions) -> Ask:
     timeline = Timeline(models, top=options.top)
-    return lambda video: {"segments": [asdict(segment) for segment in timeline.segments(video)]}
+
+    def ask(video: WatchedVideo) -> Mapping[str, Any]:
+        segments = []
+        for watched, segment in zip(video.segments, timeline.segments(video), strict=True):
+            found = asdict(segment)
+            if options.explain != "none":
+                explained = timeline.explanations(video.words_of(watched), segment, method=options.explain)
+                found["explanations"] = {
+                    question: _explanation(video, watched.first, each) for question, each in explained.items()
+                }
+            segments.append(found)
+        return {"segments": segments}
+
+    return ask
+
+
+def _explanation(video: WatchedVideo, first: int, found: Explanation) -> dict[str, Any]:
+    clips = [
+        {**_times(video, first + number), "weight": weight} for number, weight in enumerate(found.weights)
+    ]
+    return {"answer": found.answer, "method": found.method, "clips": clips}
 
 
 def _caption(models: Sequence[LoadedModel], options: PredictOptions) -> Ask:

@@ -1,6 +1,6 @@
 """The timeline of a video: for each segment the best answers of every model to what it can be asked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,8 @@ import numpy as np
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.tasks.classify import class_probabilities
+from videobert_cli.core.tasks.explain import Explanation, Method, explain
+from videobert_cli.core.tasks.explained_questions import AskedClass, AskedCloze
 from videobert_cli.core.tasks.labels import label_probabilities
 from videobert_cli.core.tasks.watch import WatchedVideo
 from videobert_cli.core.tasks.zero_shot import SLOTS, Candidates, Cloze, Slot
@@ -61,6 +63,19 @@ class Timeline:
             for number, segment in enumerate(video.segments)
         )
 
+    def explanations(
+        self, words_T: np.ndarray, segment: TimelineSegment, *, method: Method
+    ) -> dict[str, Explanation]:
+        """Return for each question how much each word (T,) of a segment carried its best answer.
+
+        The answers of heads of labels are not explained.
+        """
+        found: dict[str, Explanation] = {}
+        for loaded in self._models:
+            for question, asked, answer in _explained(loaded, segment):
+                found[question] = explain(asked, words_T, answer=answer, method=method)
+        return found
+
     def _answers(
         self, model: LoadedModel, words: Sequence[np.ndarray]
     ) -> dict[str, list[tuple[Answer, ...]]]:
@@ -106,3 +121,22 @@ class Timeline:
             order = np.argsort(-row_C, kind="stable")[: self._top]
             rows.append(tuple(Answer(answer=names[n], confidence=round(float(row_C[n]), 4)) for n in order))
         return rows
+
+
+def _explained(
+    loaded: LoadedModel, segment: TimelineSegment
+) -> Iterator[tuple[str, AskedCloze | AskedClass, str]]:
+    """Yield each question of a model with what is asked of it, and the segment's best answer."""
+    model, tokenizer = loaded.model, loaded.tokenizer
+    if isinstance(model, VideoBERTForSequenceClassification):
+        question = f"{loaded.questions.label} (classified)"
+        answer = segment.answers[question][0].answer
+        yield question, AskedClass(model, tokenizer, number=model.config.label2id[answer]), answer
+    elif isinstance(model, VideoBERTForPreTraining):
+        for slot in SLOTS:
+            if slot in segment.answers:
+                answer = segment.answers[slot][0].answer
+                asked = AskedCloze(
+                    model, tokenizer, template=loaded.questions.template, slot=slot, answer=answer
+                )
+                yield slot, asked, answer

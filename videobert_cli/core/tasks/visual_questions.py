@@ -32,6 +32,7 @@ class VisualAsker:
 
     def __init__(self, model: VideoBERTForPreTraining, tokenizer: VideoBERTTokenizer) -> None:
         self._model = model
+        self._tokenizer = tokenizer
         self._vocabulary = joint_vocabulary(tokenizer)
         self._first_word = tokenizer.word_to_id(0)
         self._device = next(model.parameters()).device
@@ -52,7 +53,7 @@ class VisualAsker:
             [
                 join(
                     None if question.text_L is None else unmasked(question.text_L),
-                    unmasked(self._ids(question.words_T)),
+                    unmasked(joint_ids(question.words_T, tokenizer=self._tokenizer)),
                     vocabulary=self._vocabulary,
                 )
                 for question in questions
@@ -65,6 +66,8 @@ class VisualAsker:
         words_BK = torch.log_softmax(scores_BV[:, self._first_word :], dim=-1)
         return np.asarray(words_BK.cpu().numpy())
 
-    def _ids(self, words_T: np.ndarray) -> np.ndarray:
-        wide_T = words_T.astype(np.int64)
-        return np.where(wide_T == MASKED, self._vocabulary.mask_id, wide_T + self._first_word)
+
+def joint_ids(words_T: np.ndarray, *, tokenizer: VideoBERTTokenizer) -> np.ndarray:
+    """Return words (T,) as ids of the joint vocabulary, [MASK] for `MASKED`."""
+    wide_T = words_T.astype(np.int64)
+    return np.where(wide_T == MASKED, tokenizer.mask_id, wide_T + tokenizer.word_to_id(0))

@@ -11,6 +11,7 @@ from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.sequences.documents import joint_vocabulary
 from videobert_cli.core.sequences.joint import join, unmasked
 from videobert_cli.core.sequences.packing import TokenSequence, pack
+from videobert_cli.core.tasks.visual_questions import joint_ids
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.errors import UsageError
 
@@ -141,8 +142,8 @@ class Cloze:
         self, words: Sequence[np.ndarray | None], *, slot: Slot, num_pieces: int
     ) -> np.ndarray:
         """Return log-probabilities of text tokens at the slot's masks, (N, num_pieces, text vocabulary)."""
-        text_L, first_mask = self._text(slot=slot, num_pieces=num_pieces)
-        sequences = [self._sequence(text_L, words_T) for words_T in words]
+        text_L, first_mask = self.text(slot=slot, num_pieces=num_pieces)
+        sequences = [self.sequence(text_L, words_T) for words_T in words]
         batch = pack(sequences).to(self._device)
         starts = batch.cu_seqlens[:-1].long()
         offsets = torch.arange(num_pieces, device=self._device) + first_mask + 1  # after [CLS]
@@ -152,7 +153,7 @@ class Cloze:
         log_probabilities_PV = torch.log_softmax(text_logits_PV, dim=-1)
         return log_probabilities_PV.reshape(len(words), num_pieces, -1).cpu().numpy()
 
-    def _text(self, *, slot: Slot, num_pieces: int) -> tuple[np.ndarray, int]:
+    def text(self, *, slot: Slot, num_pieces: int) -> tuple[np.ndarray, int]:
         """Return the template's ids with `num_pieces` masks in the slot and one in the other, and the slot's start."""
         before, between, after = self._parts
         mask = [self._tokenizer.mask_id]
@@ -162,10 +163,11 @@ class Cloze:
             between
         )
 
-    def _sequence(self, text_L: np.ndarray, words_T: np.ndarray | None) -> TokenSequence:
+    def sequence(self, text_L: np.ndarray, words_T: np.ndarray | None) -> TokenSequence:
+        """Return the question beside a segment's words (T,), `MASKED` where one is hidden, or alone."""
         if words_T is None:
             return join(unmasked(text_L), None, vocabulary=self._vocabulary)
         # The question must stay whole, so only words give way where there are more than positions.
         room = self._model.config.max_position_embeddings - 3 - len(text_L)
-        joint_words_T = words_T[:room].astype(np.int64) + self._tokenizer.word_to_id(0)
-        return join(unmasked(text_L), unmasked(joint_words_T), vocabulary=self._vocabulary)
+        ids_T = joint_ids(words_T[:room], tokenizer=self._tokenizer)
+        return join(unmasked(text_L), unmasked(ids_T), vocabulary=self._vocabulary)

@@ -1,0 +1,100 @@
+"""Explanations: occlusion is what hiding each clip costs, integrated gradients sum to what the clips are worth."""
+
+import numpy as np
+import pytest
+import torch
+from small_models import NUM_WORDS, small_classifier, small_model, small_tokenizer
+
+from videobert_cli.core.model.attention import SequenceLayout
+from videobert_cli.core.tasks.classify import class_probabilities
+from videobert_cli.core.tasks.explain import explain
+from videobert_cli.core.tasks.explained_questions import AskedClass, AskedCloze
+from videobert_cli.core.tasks.visual_questions import MASKED
+from videobert_cli.core.tasks.zero_shot import Cloze
+
+TOKENIZER, MODEL, CLASSIFIER = small_tokenizer(), small_model(), small_classifier()
+TEMPLATE = "pour [MASK] [MASK]"
+WORDS = np.array([3, 0, 7, 5])
+
+
+def asked_cloze(answer="fry"):
+    return AskedCloze(MODEL, TOKENIZER, template=TEMPLATE, slot="object", answer=answer)
+
+
+def log_probability(asked, words):
+    batch = asked.batch([words])
+    with torch.no_grad():
+        hidden = asked.model.bert(batch).hidden_SH
+        return float(asked.log_probability(hidden, batch)[0])
+
+
+def test_what_is_explained_is_what_the_task_says() -> None:
+    cloze = Cloze(MODEL, TOKENIZER, template=TEMPLATE)
+    for answer in ("fry", "cut fry"):
+        expected = cloze.scores([WORDS], slot="object", candidates=(answer,))[0, 0]
+        assert log_probability(asked_cloze(answer), WORDS) == pytest.approx(expected, abs=1e-5)
+    [probabilities] = class_probabilities(CLASSIFIER, TOKENIZER, words=[WORDS])
+    for number, probability in enumerate(probabilities):
+        asked = AskedClass(CLASSIFIER, TOKENIZER, number=number)
+        assert log_probability(asked, WORDS) == pytest.approx(np.log(probability), abs=1e-4)
+
+
+@pytest.mark.parametrize("asked", [asked_cloze(), AskedClass(CLASSIFIER, TOKENIZER, number=1)])
+def test_occlusion_is_what_each_hidden_clip_costs(asked) -> None:
+    found = explain(asked, WORDS, answer="a", method="occlusion")
+    whole = log_probability(asked, WORDS)
+    for clip, weight in enumerate(found.weights):
+        hidden = WORDS.copy()
+        hidden[clip] = MASKED
+        assert weight == pytest.approx(whole - log_probability(asked, hidden), abs=2e-4)
+    assert max(map(abs, found.weights)) > 0.01
+
+
+def at_the_start(asked):
+    """The log-probability where all clips have the mask's embedding, and are clips all the same."""
+    batch = asked.batch([WORDS])
+    with torch.no_grad():
+        hidden = asked.batch([np.full(len(WORDS), MASKED)])
+        states = asked.model.bert.encoder(asked.model.bert.embeddings(hidden), SequenceLayout.of(hidden))
+        return float(asked.log_probability(states, batch)[0])
+
+
+@pytest.mark.parametrize("asked", [asked_cloze(), AskedClass(CLASSIFIER, TOKENIZER, number=1)])
+def test_integrated_gradients_sum_to_what_the_clips_are_worth(asked) -> None:
+    found = explain(asked, WORDS, answer="a", method="gradients")
+    worth = log_probability(asked, WORDS) - at_the_start(asked)
+    assert abs(worth) > 0.01
+    assert sum(found.weights) == pytest.approx(worth, rel=0.01, abs=1e-3)
+    assert all(parameter.grad is None for parameter in asked.model.parameters())
+
+
+def test_gradients_are_captums() -> None:
+    captum = pytest.importorskip("captum.attr", reason="captum is not installed")
+    asked = asked_cloze()
+    ends = asked.batch([np.full(len(WORDS), MASKED), WORDS])
+    with torch.no_grad():
+        start, stop = asked.model.bert.embeddings(ends).chunk(2)
+
+    def forward(points):
+        batch = asked.batch([WORDS] * len(points))
+        hidden = asked.model.bert.encoder(points.flatten(0, 1), SequenceLayout.of(batch))
+        return asked.log_probability(hidden, batch)
+
+    theirs = captum.IntegratedGradients(forward).attribute(
+        stop[None], baselines=start[None], n_steps=64, method="riemann_middle"
+    )
+    first = asked.first_clip
+    weights = theirs[0].sum(-1)[first : first + len(WORDS)].detach().numpy()
+    np.testing.assert_allclose(
+        explain(asked, WORDS, answer="a", method="gradients").weights, weights, atol=2e-4
+    )
+
+
+def test_clips_that_do_not_fit_were_not_read_and_carried_nothing() -> None:
+    many = np.random.default_rng(0).integers(0, NUM_WORDS, 30)
+    for method in ("occlusion", "gradients"):
+        asked = asked_cloze()
+        found = explain(asked, many, answer="a", method=method)
+        assert len(found.weights) == 30
+        assert set(found.weights[asked.max_num_clips :]) == {0.0}
+        assert any(found.weights[: asked.max_num_clips])

@@ -1,0 +1,92 @@
+"""The questions whose answers can be explained: the cloze of a pretrained model, the classes of a classifier."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
+from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
+from videobert_cli.core.sequences.packing import PackedBatch, pack
+from videobert_cli.core.tasks.classify import word_sequences
+from videobert_cli.core.tasks.zero_shot import Cloze, Slot
+from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
+
+# Shapes: T clips, S tokens, B sequences, P masked positions, H hidden size.
+
+
+class AskedCloze:
+    """The cloze: the mean log-probability of an answer's WordPieces at a slot, among all text tokens."""
+
+    def __init__(
+        self,
+        model: VideoBERTForPreTraining,
+        tokenizer: VideoBERTTokenizer,
+        *,
+        template: str,
+        slot: Slot,
+        answer: str,
+    ) -> None:
+        self.model = model
+        self._cloze = Cloze(model, tokenizer, template=template)
+        self._pieces = tokenizer.text_ids(answer)
+        self._text_L, self._first_mask = self._cloze.text(slot=slot, num_pieces=len(self._pieces))
+
+    @property
+    def first_clip(self) -> int:
+        """The place of the first clip: after [CLS], the text and [>]."""
+        return len(self._text_L) + 2
+
+    @property
+    def max_num_clips(self) -> int:
+        """How many clips fit beside the text."""
+        return self.model.config.max_position_embeddings - 3 - len(self._text_L)
+
+    def batch(self, words: Sequence[np.ndarray]) -> PackedBatch:
+        """Return the question about each of `words` (T,)."""
+        device = next(self.model.parameters()).device
+        return pack([self._cloze.sequence(self._text_L, words_T) for words_T in words]).to(device)
+
+    def log_probability(self, hidden_SH: Tensor, batch: PackedBatch) -> Tensor:
+        """Return the answer's mean log-probability [B]."""
+        pieces_P = torch.tensor(self._pieces, device=hidden_SH.device)
+        offsets_P = torch.arange(len(pieces_P), device=hidden_SH.device) + self._first_mask + 1
+        positions = (batch.cu_seqlens[:-1].long()[:, None] + offsets_P).reshape(-1)
+        head = self.model.cls.predictions
+        rows = head.transform(hidden_SH.index_select(0, positions))
+        logits = head.text_block(rows, self.model.bert.embeddings).logits().float()
+        logs = torch.log_softmax(logits, dim=-1).view(len(batch.cu_seqlens) - 1, len(pieces_P), -1)
+        return logs.gather(2, pieces_P.expand(len(logs), -1)[..., None])[..., 0].mean(dim=1)
+
+
+class AskedClass:
+    """A classifier: the log-probability of a class."""
+
+    def __init__(
+        self, model: VideoBERTForSequenceClassification, tokenizer: VideoBERTTokenizer, *, number: int
+    ) -> None:
+        self.model = model
+        self._tokenizer = tokenizer
+        self._number = number
+
+    @property
+    def first_clip(self) -> int:
+        """The place of the first clip: after [CLS]."""
+        return 1
+
+    @property
+    def max_num_clips(self) -> int:
+        """How many clips fit in a sequence, as classification cuts them."""
+        return self.model.config.max_position_embeddings - 3
+
+    def batch(self, words: Sequence[np.ndarray]) -> PackedBatch:
+        """Return `[CLS] words [SEP]` of each of `words` (T,)."""
+        device = next(self.model.parameters()).device
+        longest = self.model.config.max_position_embeddings
+        return pack(word_sequences(words, tokenizer=self._tokenizer, max_num_tokens=longest)).to(device)
+
+    def log_probability(self, hidden_SH: Tensor, batch: PackedBatch) -> Tensor:
+        """Return the class's log-probability [B]."""
+        logits_BC = self.model.logits_of(hidden_SH, batch)
+        return torch.log_softmax(logits_BC, dim=-1)[:, self._number]
