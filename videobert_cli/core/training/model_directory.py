@@ -158,10 +158,10 @@ _CLASSES: dict[
     | type[VideoBERTForRetrieval]
     | type[VideoBERTForCaptioning],
 ] = {
-    "VideoBERTForRetrieval": VideoBERTForRetrieval,
-    "VideoBERTForCaptioning": VideoBERTForCaptioning,
     "VideoBERTForPreTraining": VideoBERTForPreTraining,
     "VideoBERTForSequenceClassification": VideoBERTForSequenceClassification,
+    "VideoBERTForRetrieval": VideoBERTForRetrieval,
+    "VideoBERTForCaptioning": VideoBERTForCaptioning,
 }
 
 
