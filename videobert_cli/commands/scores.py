@@ -97,6 +97,8 @@ _CLASSIFY = (
     ("most frequent class", "classify.accuracy.most_frequent"),
     ("macro F1", "classify.macro_f1"),
     ("top-5", "classify.top5"),
+    ("calibration error", "classify.calibration_error"),
+    ("at one temperature", "classify.calibration_error.after_temperature"),
 )
 
 
@@ -115,7 +117,7 @@ def score_lines(metrics: Mapping[str, Any]) -> list[str]:
             *([""] if lines else []),
             f"classification, {metrics['classify.num_segments']:.0f} segments",
         ]
-        lines += [f"  {name:<22}{metrics[key]:>8.3f}" for name, key in _CLASSIFY]
+        lines += [f"  {name:<22}{metrics[key]:>8.3f}" for name, key in _CLASSIFY if key in metrics]
     if "labels.num_segments" in metrics:
         lines += [*([""] if lines else []), *_label_lines(metrics)]
     if any(name.startswith("forecast.") for name in metrics):

@@ -8,6 +8,7 @@ from videobert_cli.artifacts import (
     MANIFEST_NAME,
     discard,
     hash_file,
+    publish_bytes,
     publish_json,
     publish_text,
     read_manifest,
@@ -54,6 +55,8 @@ def _execute(run: Run) -> StageReport:
     for task, result in results.items():
         lines = [json.dumps(prediction, ensure_ascii=False) for prediction in result.predictions]
         publish_text(directory / f"predictions_{task}.jsonl", "\n".join(lines) + "\n")
+        for name, data in result.files.items():
+            publish_bytes(directory / name, data)
     publish_json(directory / REPORT_NAME, {"metrics": metrics, "split": run.recipe.evaluate.split})
     publish_text(directory / TEXT_NAME, "\n".join(result.text for result in results.values() if result.text))
     seal(directory, kind="evaluation", settings=_settings(run), parents=_inputs(run), ignore=(RECORD_NAME,))

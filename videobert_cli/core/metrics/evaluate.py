@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from videobert_cli.core.metrics.calibration import at_temperature, best_temperature, calibration_error
 from videobert_cli.core.metrics.classification import classification_scores, top_k_accuracy, true_ranks
 from videobert_cli.core.metrics.intervals import mean_interval
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
@@ -22,11 +23,15 @@ TOP_KS = (1, 5)
 
 @dataclass(frozen=True, kw_only=True)
 class TaskResult:
-    """Flat metrics of one task, one prediction a segment (JSON values), and text for people (scikit-learn's table)."""
+    """Flat metrics of one task, one prediction a segment (JSON values), and text for people (scikit-learn's table).
+
+    `files` are written beside the report, by name.
+    """
 
     metrics: dict[str, float]
     predictions: list[dict[str, Any]] = field(default_factory=list)
     text: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
 
 
 def evaluate_zero_shot(
@@ -94,8 +99,11 @@ def evaluate_classification(
     segments: Sequence[LabelledWords],
     label: str,
     classes: Sequence[str],
+    validation: Sequence[LabelledWords] = (),
 ) -> TaskResult:
-    """Return accuracy, macro F1, top-5 and scikit-learn's report of a fine-tuned model.
+    """Return accuracy, macro F1, top-5, calibration and scikit-learn's report of a fine-tuned model.
+
+    The calibration error is also that after one temperature, which `validation` segments choose, where there are some.
 
     Raises:
         InputError: There is no segment to measure on.
@@ -126,6 +134,15 @@ def evaluate_classification(
         "classify.num_segments_of_unknown_class": float(len(segments) - len(known)),
     }
     metrics |= _interval("classify.accuracy", ranks_N == 1, segments=known)
+    metrics["classify.calibration_error"] = float(calibration_error(probabilities_NC, truth_N))
+    held = [segment for segment in validation if segment.labels[label] in classes]
+    if held:
+        held_NC = class_probabilities(model, tokenizer, words=[segment.words_T for segment in held])
+        chosen = best_temperature(held_NC, np.array([list(classes).index(s.labels[label]) for s in held]))
+        metrics["classify.temperature"] = chosen
+        metrics["classify.calibration_error.after_temperature"] = float(
+            calibration_error(at_temperature(probabilities_NC, chosen), truth_N)
+        )
     return TaskResult(metrics=metrics, predictions=predictions, text=scores.report_text)
 
 

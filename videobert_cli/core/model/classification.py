@@ -53,10 +53,15 @@ class VideoBERTForSequenceClassification(PretrainedModel):
             self.classifier = nn.Linear(num_parts * config.hidden_size, len(config.id2label))
         self.materialize(seed)
 
-    def forward(self, batch: PackedBatch, labels_B: Tensor | None = None) -> ClassificationOutput:
-        """Return the scores of each sequence; labels are class indices, -100 where there is none."""
+    def forward(
+        self, batch: PackedBatch, labels_B: Tensor | None = None, *, weights_C: Tensor | None = None
+    ) -> ClassificationOutput:
+        """Return the scores of each sequence; labels are class indices, -100 where there is none.
+
+        `weights_C` is how much a segment of each class counts in the loss.
+        """
         logits_BC = self.logits_of(self.bert(batch).hidden_SH, batch)
-        score = None if labels_B is None else class_score(logits_BC, labels_B)
+        score = None if labels_B is None else class_score(logits_BC, labels_B, weights_C=weights_C)
         return ClassificationOutput(logits_BC=logits_BC, score=score)
 
     @classmethod

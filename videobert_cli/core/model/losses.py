@@ -25,10 +25,15 @@ class Score:
     num_correct: Tensor
 
 
-def class_score(logits_BC: Tensor, labels_B: Tensor) -> Score:
-    """Return the cross entropy of rows whose label is not -100."""
+def class_score(logits_BC: Tensor, labels_B: Tensor, *, weights_C: Tensor | None = None) -> Score:
+    """Return the cross entropy of rows whose label is not -100, each times its class's weight where there are some.
+
+    The mean is over rows, not over their weights, so that parts of a batch add up to it.
+    """
     counted_B = labels_B != NO_LABEL
-    losses_B = F.cross_entropy(logits_BC.float(), labels_B, ignore_index=NO_LABEL, reduction="none")
+    losses_B = F.cross_entropy(
+        logits_BC.float(), labels_B, weight=weights_C, ignore_index=NO_LABEL, reduction="none"
+    )
     return _score(losses_B, correct_B=logits_BC.detach().argmax(-1) == labels_B, counted_B=counted_B)
 
 

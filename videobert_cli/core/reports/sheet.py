@@ -68,20 +68,18 @@ def sheet_png(sheet: Sheet) -> bytes:
 
     num_across = min(_MOST_CELLS_A_ROW, max((len(strip.cells) for strip in sheet.strips), default=1))
     width = max(2 * _MARGIN + num_across * (_CELL + _GAP) - _GAP, 640)
-    heads = [*_wrapped(sheet.title, _font(_TITLE, bold=True), width=width - 2 * _MARGIN)]
-    notes = [
-        line for note in sheet.notes for line in _wrapped(note, _font(_SMALL), width=width - 2 * _MARGIN)
-    ]
+    heads = [*_wrapped(sheet.title, font(_TITLE, bold=True), width=width - 2 * _MARGIN)]
+    notes = [line for note in sheet.notes for line in _wrapped(note, font(_SMALL), width=width - 2 * _MARGIN)]
     height = 2 * _MARGIN + len(heads) * (_TITLE + 8) + len(notes) * _LINE
     height += sum(_strip_height(strip, num_across=num_across) for strip in sheet.strips)
     canvas = Image.new("RGB", (width, height), _PAGE)
     draw = ImageDraw.Draw(canvas)
     top = _MARGIN
     for line in heads:
-        draw.text((_MARGIN, top), line, font=_font(_TITLE, bold=True), fill=_TEXT)
+        draw.text((_MARGIN, top), line, font=font(_TITLE, bold=True), fill=_TEXT)
         top += _TITLE + 8
     for line in notes:
-        draw.text((_MARGIN, top), line, font=_font(_SMALL), fill=_FAINT)
+        draw.text((_MARGIN, top), line, font=font(_SMALL), fill=_FAINT)
         top += _LINE
     for strip in sheet.strips:
         _draw_strip(canvas, draw, strip, top=top, num_across=num_across)
@@ -118,8 +116,8 @@ def _bar_height(row: Sequence[Cell]) -> int:
 def _draw_strip(
     canvas: "Image.Image", draw: "ImageDraw.ImageDraw", strip: Strip, *, top: int, num_across: int
 ) -> None:
-    head = _fitted(strip.head, _font(_HEAD, bold=True), width=canvas.width - 2 * _MARGIN)
-    draw.text((_MARGIN, top + _GAP), head, font=_font(_HEAD, bold=True), fill=_TEXT)
+    head = fitted(strip.head, font(_HEAD, bold=True), width=canvas.width - 2 * _MARGIN)
+    draw.text((_MARGIN, top + _GAP), head, font=font(_HEAD, bold=True), fill=_TEXT)
     top += _GAP + _HEAD + 10
     for row in _rows(strip, num_across=num_across):
         for place, cell in enumerate(row):
@@ -137,7 +135,7 @@ def _draw_cell(
     if cell.picture is None:
         draw.rectangle(box, fill=_EMPTY, outline=_FRAME)
         draw.text(
-            (left + _CELL // 2, top + _CELL // 2), "no picture", font=_font(_SMALL), fill=_FAINT, anchor="mm"
+            (left + _CELL // 2, top + _CELL // 2), "no picture", font=font(_SMALL), fill=_FAINT, anchor="mm"
         )
     else:
         with Image.open(io.BytesIO(jpeg_bytes(cell.picture))) as picture:
@@ -148,17 +146,17 @@ def _draw_cell(
         bar = (min(middle, end), top + _CELL + 4, max(middle, end), top + _CELL + 3 + _BAR)
         draw.rectangle(bar, fill=_FOR if cell.share >= 0 else _AGAINST)
     for number, line in enumerate(cell.lines):
-        shown = _fitted(line, _font(_SMALL), width=_CELL)
+        shown = fitted(line, font(_SMALL), width=_CELL)
         draw.text(
             (left, below + number * _LINE),
             shown,
-            font=_font(_SMALL),
+            font=font(_SMALL),
             fill=_FAINT if number else _TEXT,
         )
 
 
 @cache
-def _font(size: int, *, bold: bool = False) -> "ImageFont.FreeTypeFont":
+def font(size: int, *, bold: bool = False) -> "ImageFont.FreeTypeFont":
     """Return DejaVu Sans, which matplotlib brings: most scripts of the world, on every machine the same."""
     import matplotlib
     from PIL import ImageFont
@@ -167,22 +165,22 @@ def _font(size: int, *, bold: bool = False) -> "ImageFont.FreeTypeFont":
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, size)
 
 
-def _fitted(text: str, font: "ImageFont.FreeTypeFont", *, width: int) -> str:
+def fitted(text: str, drawn: "ImageFont.FreeTypeFont", *, width: int) -> str:
     """Return a line cut with an ellipsis where it is too long."""
-    if font.getlength(text) <= width:
+    if drawn.getlength(text) <= width:
         return text
-    while text and font.getlength(text + "…") > width:
+    while text and drawn.getlength(text + "…") > width:
         text = text[:-1]
     return text + "…"
 
 
-def _wrapped(text: str, font: "ImageFont.FreeTypeFont", *, width: int) -> list[str]:
+def _wrapped(text: str, drawn: "ImageFont.FreeTypeFont", *, width: int) -> list[str]:
     """Return the text in lines of whole words; a word that is longer than a line is cut."""
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and font.getlength(longer) <= width:
+        if lines and drawn.getlength(longer) <= width:
             lines[-1] = longer
         else:
-            lines.append(_fitted(word, font, width=width))
+            lines.append(fitted(word, drawn, width=width))
     return lines

@@ -15,6 +15,7 @@ from videobert_cli.core.sequences.epoch_order import EpochOrder
 from videobert_cli.core.sequences.joint import JointVocabulary, join, subsample, truncate, unmasked
 from videobert_cli.core.sequences.packing import NO_LABEL, PackedBatch, TokenSequence, pack
 from videobert_cli.core.sequences.shares import rank_shares
+from videobert_cli.core.training.finetune_options import ClassWeights
 from videobert_cli.core.training.job import PartReport, Tally, share
 from videobert_cli.core.training.ranks import ALONE, TrainingRanks
 from videobert_cli.runtime import derive_seed
@@ -66,6 +67,16 @@ class LabelledBatch:
         ]
 
 
+def balanced_weights(classes: Sequence[int], *, num_classes: int) -> torch.Tensor:
+    """Return the weight of each class, as scikit-learn's `balanced`: N / (C n), so that all count the same in sum.
+
+    >>> balanced_weights([0, 0, 0, 1], num_classes=2)
+    tensor([0.6667, 2.0000])
+    """
+    counts_C = torch.bincount(torch.tensor(classes), minlength=num_classes).float()
+    return len(classes) / (num_classes * counts_C)
+
+
 class ClassificationJob:
     """Cross entropy of segments' classes, from `[CLS] words [SEP]`."""
 
@@ -80,6 +91,7 @@ class ClassificationJob:
         max_subsampling: int,
         seed: int,
         train_ids: Sequence[str] = (),
+        class_weights: ClassWeights = "none",
         ranks: TrainingRanks = ALONE,
     ) -> None:
         """Args: `train` and `held_out` are joint ids of each segment's words and the number of its class.
@@ -96,6 +108,11 @@ class ClassificationJob:
         self._max_subsampling = max_subsampling
         self._seed = seed
         self._train_ids = train_ids
+        self._weights_C = (
+            balanced_weights(train[1], num_classes=len(model.config.id2label))
+            if class_weights == "balanced"
+            else None
+        )
         self._device = next(model.parameters()).device
         self._order = EpochOrder(len(self._train_words), seed=seed)
 
@@ -156,7 +173,8 @@ class ClassificationJob:
 
     def _score(self, batch: LabelledBatch, *, model: nn.Module) -> Score:
         labels_B = torch.from_numpy(batch.classes_B).to(self._device)
-        score: Score | None = model(batch.packed.to(self._device), labels_B).score
+        weights_C = None if self._weights_C is None else self._weights_C.to(self._device)
+        score: Score | None = model(batch.packed.to(self._device), labels_B, weights_C=weights_C).score
         if score is None:
             raise RuntimeError("a classifier given labels returned no loss")
         return score

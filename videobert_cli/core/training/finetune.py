@@ -9,6 +9,7 @@ import torch
 
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.freezing import freeze
+from videobert_cli.core.model.lora import add_lora, merge_lora
 from videobert_cli.core.sequences.documents import joint_vocabulary
 from videobert_cli.core.sequences.labelled import LabelledWords, with_labels
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
@@ -67,6 +68,8 @@ def finetune_classifier(
         pretrained, labels=classes, dropout=options.dropout, seed=seed
     ).to(device)
     freeze(model.bert, part=options.freeze, num_layers=options.freeze_num_layers)
+    if options.lora_rank:
+        add_lora(model, rank=options.lora_rank, alpha=options.lora_alpha, seed=seed)
     together = TrainingRanks(ranks, sharding=options.loop.sharding)
     vocabulary = joint_vocabulary(tokenizer)
     first_word = tokenizer.word_to_id(0)
@@ -79,6 +82,7 @@ def finetune_classifier(
         max_subsampling=options.max_subsampling,
         seed=seed,
         ranks=together,
+        class_weights=options.class_weights,
         train_ids=[f"{segment.video_id} at {segment.start_seconds:g} s" for segment in train],
     )
     training = TrainingLoop(
@@ -94,6 +98,7 @@ def finetune_classifier(
         ranks=together,
     ).run()
     model = together.whole(model)
+    merge_lora(model)
     return FinetuneResult(model=model, classes=classes, training=training, num_train_segments=len(train))
 
 

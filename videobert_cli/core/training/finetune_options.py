@@ -16,6 +16,7 @@ from videobert_cli.options import Options
 
 # The cloze from whose states the paper makes the features of a captioner (section 4.4).
 PAPER_QUESTION = "now let's [MASK] the [MASK] to the [MASK], and then [MASK] the [MASK]"
+ClassWeights = Literal["none", "balanced"]
 FinetuneStage = Literal["finetune", "caption", "retrieval"]
 
 
@@ -100,6 +101,17 @@ class FinetuneOptions(Options):
         description="What of the encoder is not trained; `layers`: embeddings and the first layers.",
     )
     freeze_num_layers: int = Field(default=0, ge=0, description="How many layers, with `freeze: layers`.")
+    lora_rank: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="Rank of what is learned beside queries, keys and values of a frozen encoder (LoRA); 0: no LoRA.",
+    )
+    lora_alpha: float = Field(default=16.0, gt=0, description="LoRA's product counts alpha / rank times.")
+    class_weights: ClassWeights = Field(
+        default="none",
+        description="`balanced`: a segment counts the more the rarer its class, as in scikit-learn.",
+    )
     max_subsampling: int = Field(default=1, ge=1, le=16, description="Training keeps one word in 1 to this.")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout while fine-tuning.")
     optimizer: OptimizerOptions = Field(default=_finetune_optimizer(), description="AdamW or SGD.")
@@ -120,4 +132,14 @@ class FinetuneOptions(Options):
     def remembered(self) -> dict[str, Any]:
         """Return the settings that the classifier depends on: what the stage records and compares."""
         own = self.settings() | {"task": "classify"}
-        return without(own, "caption", "retrieval", *NOT_REMEMBERED_OF_LOOP)
+        unused = ["lora_rank", "lora_alpha"] if not self.lora_rank else []
+        unused += ["class_weights"] if self.class_weights == "none" else []
+        return without(own, "caption", "retrieval", *unused, *NOT_REMEMBERED_OF_LOOP)
+
+    @model_validator(mode="after")
+    def _require_what_lora_can(self) -> Self:
+        if self.lora_rank and (self.freeze != "none" or self.loop.sharding == "full"):
+            raise ValueError(
+                "lora_rank freezes the encoder by itself, whole on each rank: no freeze, no sharding beside it"
+            )
+        return self
