@@ -13,6 +13,8 @@ from videobert_cli.demo.plan import plan_corpus
 from videobert_cli.demo.render import render_frames
 from videobert_cli.errors import StaleStageError, UsageError
 
+pytestmark = pytest.mark.slow
+
 
 def _ignore(_done: int, _total: int) -> None:
     return

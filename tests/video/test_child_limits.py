@@ -17,6 +17,8 @@ from videobert_cli.core.video.options import ReaderOptions
 from videobert_cli.core.video.reader import VideoReader
 from videobert_cli.errors import VideoError
 
+pytestmark = pytest.mark.slow
+
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="limits are read in /proc")
 SMALL_MEMORY = 134_217_728
 

@@ -21,6 +21,8 @@ from videobert_cli.core.video.options import ReaderOptions
 from videobert_cli.core.video.reader import LentBatch, VideoReader
 from videobert_cli.errors import VideoError
 
+pytestmark = pytest.mark.slow
+
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="shared memory is used on Linux only")
 
 

@@ -16,6 +16,8 @@ from videobert_cli.core.video.frames import ReadLimits
 from videobert_cli.core.video.probe import MediaFile
 from videobert_cli.errors import VideoError
 
+pytestmark = pytest.mark.slow
+
 NUM_FRAMES = 250
 
 

@@ -7,6 +7,8 @@ from videobert_cli.core.words import leaks
 from videobert_cli.core.words.leaks import word_leaks
 from videobert_cli.core.words.table import WordTable
 
+pytestmark = pytest.mark.slow
+
 NUM_WORDS = 144
 
 
