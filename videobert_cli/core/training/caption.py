@@ -177,7 +177,7 @@ class CaptionResult:
 
     model: VideoBERTForCaptioning
     training: TrainingResult
-    num_train_captions: int
+    num_train_sentences: int
 
 
 def finetune_captioner(
@@ -250,7 +250,7 @@ def finetune_captioner(
         ranks=together,
     ).run()
     return CaptionResult(
-        model=together.whole(model), training=training, num_train_captions=len(pairs["train"])
+        model=together.whole(model), training=training, num_train_sentences=len(pairs["train"])
     )
 
 

@@ -191,7 +191,7 @@ class RetrievalResult:
 
     model: VideoBERTForRetrieval
     training: TrainingResult
-    num_train_pairs: int
+    num_train_sentences: int
 
 
 def finetune_retriever(
@@ -247,4 +247,4 @@ def finetune_retriever(
         events=events,
         ranks=together,
     ).run()
-    return RetrievalResult(model=together.whole(model), training=training, num_train_pairs=len(train))
+    return RetrievalResult(model=together.whole(model), training=training, num_train_sentences=len(train))

@@ -7,6 +7,7 @@ from videobert_cli.core.model.captioning import VideoBERTForCaptioning
 from videobert_cli.core.tasks.caption import Captioner
 from videobert_cli.core.training.model_directory import load_model
 from videobert_cli.errors import InputError
+from videobert_cli.pipeline.caption_stage import FACT
 from videobert_cli.pipeline.evaluations.evaluation import Evaluation
 from videobert_cli.pipeline.learned_model import require_same_codebook
 from videobert_cli.pipeline.run import Run
@@ -32,7 +33,7 @@ def _measure(run: Run) -> TaskResult:
 
 
 def _fits(manifest: Manifest) -> bool:
-    return "num_train_captions" in manifest.facts
+    return FACT in manifest.facts
 
 
 EVALUATION = Evaluation(task="caption", stage="caption", measure=_measure, fits=_fits)

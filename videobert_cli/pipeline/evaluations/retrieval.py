@@ -11,6 +11,7 @@ from videobert_cli.core.words.text_counts import TextCounts
 from videobert_cli.errors import InputError
 from videobert_cli.pipeline.evaluations.evaluation import Evaluation
 from videobert_cli.pipeline.learned_model import require_same_codebook
+from videobert_cli.pipeline.retrieval_stage import FACT
 from videobert_cli.pipeline.run import Run
 from videobert_cli.pipeline.shown_sentences import shown_sentences
 
@@ -52,7 +53,7 @@ def _alignment(run: Run) -> AlignmentScorer | None:
 
 
 def _fits(manifest: Manifest) -> bool:
-    return "num_train_pairs" in manifest.facts
+    return FACT in manifest.facts
 
 
 EVALUATION = Evaluation(task="retrieval", stage="retrieval", measure=_measure, fits=_fits)

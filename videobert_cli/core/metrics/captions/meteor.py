@@ -27,7 +27,7 @@ class MeteorScores:
 def why_no_meteor() -> str:
     """Return what is missing for METEOR, empty when nothing is."""
     if _jar() is None:
-        return "the extra `meteor` is not installed (pip install 'videobert[meteor]')"
+        return "the extra `meteor` is not installed (pip install 'videobert-cli[meteor]')"
     return "" if shutil.which("java") else "there is no `java` on the path"
 
 
