@@ -72,7 +72,10 @@ def test_p2_kill_9_never_loses_what_was_acknowledged(folder: Path, num_kills: in
     shutil.rmtree(folder / "B", ignore_errors=True)
     dice = random.Random(num_kills)
     had: set[str] = set()
-    for _ in range(num_kills):
+    # On a busy machine the first kills can fall before the first video: then there are more of them.
+    for number in range(num_kills + 20):
+        if number >= num_kills and had:
+            break
         with start("extract", "G", "--out", "B", folder=folder) as process:
             time.sleep(dice.uniform(1.0, 4.5))
             os.killpg(process.pid, signal.SIGKILL)
