@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from videobert_cli.core.metrics.evaluate import evaluate_classification, evaluate_zero_shot
-from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
+from videobert_cli.core.metrics.evaluate import evaluate_zero_shot
 from videobert_cli.core.model.config import VideoBERTConfig
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.sequences.labelled import LabelledWords
@@ -143,22 +142,3 @@ def test_nothing_to_measure_on_is_an_input_error(cloze):
     with pytest.raises(InputError, match="zero_shot: no segment") as caught:
         evaluate(cloze, [])
     assert "evaluate.verb" in caught.value.fix
-
-
-def test_classification_is_beside_chance_and_the_most_frequent_class(tokenizer):
-    config = VideoBERTConfig(**SIZES, id2label=dict(enumerate(VERBS)))
-    model = VideoBERTForSequenceClassification(config, seed=1).eval()
-    found = [*segments(30), *segments(2, verbs=("juggle",))]
-    result = evaluate_classification(model, tokenizer, segments=found, label="verb", classes=VERBS)
-    metrics = result.metrics
-    assert metrics["classify.num_segments"] == 30
-    assert metrics["classify.num_segments_of_unknown_class"] == 2
-    assert metrics["classify.accuracy.chance"] == 0.25
-    truth = [segment.labels["verb"] for segment in found[:30]]
-    assert metrics["classify.accuracy.most_frequent"] == max(map(truth.count, VERBS)) / 30
-    right = np.mean([p["truth"] == p["predicted"] for p in result.predictions])
-    assert metrics["classify.accuracy"] == pytest.approx(right)
-    assert [p["truth"] for p in result.predictions] == truth
-    assert "macro avg" in result.text
-    with pytest.raises(InputError, match="classify: no segment"):
-        evaluate_classification(model, tokenizer, segments=found[30:], label="verb", classes=VERBS)

@@ -7,7 +7,6 @@ from executable import lasting_metrics
 from pydantic import ValidationError
 from training_samples import (
     CONFIG,
-    NUM_TEXT,
     NUM_WORDS,
     VOCABULARY,
     Interrupting,
@@ -20,12 +19,15 @@ from training_samples import (
 
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.config import VideoBERTConfig
+from videobert_cli.core.model.labels import LabelHead
 from videobert_cli.core.model.options import ModelOptions
 from videobert_cli.core.sequences.epoch_order import EpochOrder
+from videobert_cli.core.sequences.labelled import LabelledWords
 from videobert_cli.core.sequences.packing import NO_LABEL, pack
 from videobert_cli.core.sequences.token_sequence import PAIRINGS
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.core.training.classification import ClassificationJob
+from videobert_cli.core.training.labelled import LabelledSegments
 from videobert_cli.core.training.options import LossWeights, OptimizerOptions, PretrainOptions
 from videobert_cli.core.training.start import start_model
 from videobert_cli.core.words.codebook import fit_codebook
@@ -171,13 +173,32 @@ def test_a_budget_below_a_sequence_is_refused_and_workers_are_no_setting_of_the_
 def classification_job(num_segments=10, *, max_subsampling=1, length=6, batch_num_sequences=4):
     config = VideoBERTConfig(**{**vars(CONFIG), "id2label": {0: "cut", 1: "stir"}})
     generator = np.random.default_rng(0)
-    words = [generator.integers(NUM_TEXT + 1, NUM_TEXT + 1 + NUM_WORDS, length) for _ in range(num_segments)]
-    classes = [number % 2 for number in range(num_segments)]
+    head = LabelHead(name="verb", kind="single", classes=("cut", "stir"))
+    segments = [
+        LabelledWords(
+            video_id=f"v{number}",
+            split="train",
+            start_seconds=0.0,
+            end_seconds=None,
+            words_T=generator.integers(0, NUM_WORDS, length),
+            labels={"verb": head.classes[number % 2]},
+        )
+        for number in range(num_segments)
+    ]
+    train, held_out = (
+        LabelledSegments(
+            chosen,
+            heads=(head,),
+            vocabulary=VOCABULARY,
+            max_num_tokens=config.max_position_embeddings,
+        )
+        for chosen in (segments, segments[:7])
+    )
     return ClassificationJob(
         VideoBERTForSequenceClassification(config, seed=0),
-        train=(words, classes),
-        held_out=(words[:7], classes[:7]),
-        vocabulary=VOCABULARY,
+        head=head,
+        train=train,
+        held_out=held_out,
         batch_num_sequences=batch_num_sequences,
         max_subsampling=max_subsampling,
         seed=3,

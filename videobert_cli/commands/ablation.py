@@ -24,6 +24,7 @@ _BASELINES = (
     "even",
     "linear_probe",
     "encoder",
+    "word_histogram",
     "nearest_neighbour",
 )
 

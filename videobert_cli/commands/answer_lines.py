@@ -7,6 +7,7 @@ from typing import Any
 def document_lines(document: Mapping[str, Any]) -> Iterator[str]:
     """Yield the video's head, then the lines of each task that the document has answers of."""
     yield f"{document['video']}  {document['num_clips']} clips of {document['clip_seconds']:g} s"
+    yield from _answer_lines(document.get("answers", {}))
     yield from _segment_lines(document.get("segments", ()))
     yield from _caption_lines(document.get("captions", ()))
     yield from _forecast_lines(document.get("forecast", ()))
@@ -27,6 +28,13 @@ def moment_lines(answer: Mapping[str, Any]) -> Iterator[str]:
     for moment in answer["moments"]:
         times = f"{_clock(moment['start_seconds'])} - {_clock(moment['end_seconds'])}"
         yield f"  {moment['score']:>6.3f}  {times}  {moment['video']}"
+
+
+def _answer_lines(answers: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the answers about the whole video, where a model gives some."""
+    for question, found in answers.items():
+        shown = "  ".join(f"{answer['answer']} {answer['confidence']:.2f}" for answer in found)
+        yield f"  {f'whole video, {question}':<22} {shown}"
 
 
 def _segment_lines(segments: Sequence[Mapping[str, Any]]) -> Iterator[str]:

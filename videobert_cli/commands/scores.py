@@ -91,14 +91,22 @@ _TABLES = (
         columns=(("", "score"), (".even", "even"), (".chance", "chance")),
     ),
 )
+_CLASSIFY_COLUMNS = (
+    ("", "score"),
+    (".word_histogram", "word histogram"),
+    (".linear_probe", "raw features"),
+    (".most_frequent", "most frequent"),
+    (".chance", "chance"),
+)
 _CLASSIFY = (
-    ("accuracy", "classify.accuracy"),
-    ("chance", "classify.accuracy.chance"),
-    ("most frequent class", "classify.accuracy.most_frequent"),
-    ("macro F1", "classify.macro_f1"),
-    ("top-5", "classify.top5"),
-    ("calibration error", "classify.calibration_error"),
-    ("at one temperature", "classify.calibration_error.after_temperature"),
+    ("classify.accuracy", "accuracy"),
+    ("classify.macro_f1", "macro F1"),
+    ("classify.top5", "top-5"),
+    ("classify.mean_average_precision", "mean avg. precision"),
+    ("classify.micro_average_precision", "micro avg. precision"),
+    ("classify.micro_f1", "micro F1"),
+    ("classify.calibration_error", "calibration error"),
+    ("classify.calibration_error.after_temperature", "at one temperature"),
 )
 
 
@@ -112,12 +120,8 @@ def score_lines(metrics: Mapping[str, Any]) -> list[str]:
             for k in (1, 5):
                 lines.append(_slot_line(metrics, f"zero_shot.{slot}.top{k}", name=f"{slot} top-{k}"))
         lines += _zero_shot_more_lines(metrics)
-    if "classify.num_segments" in metrics:
-        lines += [
-            *([""] if lines else []),
-            f"classification, {metrics['classify.num_segments']:.0f} segments",
-        ]
-        lines += [f"  {name:<22}{metrics[key]:>8.3f}" for name, key in _CLASSIFY if key in metrics]
+    if {"classify.num_segments", "classify.num_videos"} & metrics.keys():
+        lines += [*([""] if lines else []), *_classify_lines(metrics)]
     if "labels.num_segments" in metrics:
         lines += [*([""] if lines else []), *_label_lines(metrics)]
     if any(name.startswith("forecast.") for name in metrics):
@@ -130,6 +134,17 @@ def score_lines(metrics: Mapping[str, Any]) -> list[str]:
             lines += [*([""] if lines else []), head]
             lines += _table_lines(metrics, rows=table.rows, columns=table.columns)
     return lines
+
+
+def _classify_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """Return a line for each score that there is, with the columns that any of them has."""
+    unit = "segments" if "classify.num_segments" in metrics else "videos"
+    rows = [(key, name) for key, name in _CLASSIFY if key in metrics]
+    columns = [
+        column for column in _CLASSIFY_COLUMNS if any(f"{key}{column[0]}" in metrics for key, _ in rows)
+    ]
+    head = f"classification, {metrics[f'classify.num_{unit}']:.0f} {unit}"
+    return [head, *_table_lines(metrics, rows=rows, columns=columns)]
 
 
 def _forecast_lines(metrics: Mapping[str, Any]) -> list[str]:

@@ -30,7 +30,7 @@ def _needs(run: Run) -> tuple[str, ...]:
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    return {"evaluate": run.recipe.evaluate.remembered(), "finetune": {"label": run.recipe.finetune.label}}
+    return {"evaluate": run.recipe.evaluate.remembered(), "finetune": run.recipe.finetune.asked()}
 
 
 def _inputs(run: Run) -> dict[str, str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from videobert_cli.artifacts import read_manifest
-from videobert_cli.core.training.finetune import FinetuneResult, finetune_classifier
+from videobert_cli.core.training.finetune import FinetuneResult, classified, finetune_classifier
 from videobert_cli.core.training.model_directory import LoadedModel, load_model
 from videobert_cli.core.training.sinks import require_sinks
 from videobert_cli.pipeline.events import loop_events
@@ -21,6 +21,8 @@ def _settings(run: Run) -> dict[str, Any]:
 
 
 def _inputs(run: Run) -> dict[str, str]:
+    # A mistyped column is refused here, before a model made from another one is thrown away.
+    classified(run.segments, options=run.recipe.finetune)
     return {
         "model": read_manifest(run.pretrained, kind="model").content_hash,
         "words": read_manifest(run.paths.words, kind="words").content_hash,
@@ -45,6 +47,7 @@ def _execute(run: Run) -> StageReport:
         start=loaded,
         card=("video-classification", f"VideoBERT classifier of {options.label!r}"),
         label=options.label,
+        unit=options.unit,
         settings=_settings(run),
         parents=_inputs(run),
         facts=facts,

@@ -7,6 +7,7 @@ from typing import Any
 
 from videobert_cli.artifacts import read_manifest
 from videobert_cli.core.reports.model_card import model_card
+from videobert_cli.core.training.finetune_options import Unit
 from videobert_cli.core.training.loop import TrainingResult
 from videobert_cli.core.training.model_directory import LoadedModel, Model, ModelParts, publish_model
 from videobert_cli.errors import CodebookMismatchError
@@ -25,10 +26,12 @@ def publish_learned(
     parents: Mapping[str, str],
     facts: Mapping[str, Any],
     label: str = "",
+    unit: Unit = "segment",
 ) -> None:
     """Publish a model with the tokenizer, codebook and backbone of the one it started from.
 
-    `card` is the task by the name that model hubs give it, and the title; `label` the column of a classifier's classes.
+    `card` is the task by the name that model hubs give it, and the title; `label` the column of a classifier's classes,
+    `unit` what it answers about.
     """
     backbone, extract = start.backbone()
     task, title = card
@@ -37,7 +40,7 @@ def publish_learned(
         codebook=start.directory / "codebook",
         backbone=backbone,
         extract=extract,
-        questions=replace(start.questions, label=label),
+        questions=replace(start.questions, label=label, unit=unit),
         card=model_card(title=title, task=task, command="finetune", version=package_version(), facts=facts),
     )
     directory = run.directory(stage) / "model"

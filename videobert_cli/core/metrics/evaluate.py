@@ -6,14 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from videobert_cli.core.metrics.calibration import at_temperature, best_temperature, calibration_error
-from videobert_cli.core.metrics.classification import classification_scores, top_k_accuracy, true_ranks
+from videobert_cli.core.metrics.classification import top_k_accuracy, true_ranks
 from videobert_cli.core.metrics.intervals import mean_interval
-from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.sequences.labelled import LabelledWords
-from videobert_cli.core.tasks.classify import class_probabilities
 from videobert_cli.core.tasks.zero_shot import SLOTS, Candidates, ClozeScorer, Slot
-from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.errors import InputError
 
 # Shapes: N segments, C candidates or classes.
@@ -90,60 +86,6 @@ def evaluate_zero_shot(
             }
             prediction["unseen_pair"] = bool(is_unseen_N[number])
     return TaskResult(metrics=metrics, predictions=predictions)
-
-
-def evaluate_classification(
-    model: VideoBERTForSequenceClassification,
-    tokenizer: VideoBERTTokenizer,
-    *,
-    segments: Sequence[LabelledWords],
-    label: str,
-    classes: Sequence[str],
-    validation: Sequence[LabelledWords] = (),
-) -> TaskResult:
-    """Return accuracy, macro F1, top-5, calibration and scikit-learn's report of a fine-tuned model.
-
-    The calibration error is also that after one temperature, which `validation` segments choose, where there are some.
-
-    Raises:
-        InputError: There is no segment to measure on.
-    """
-    known = [segment for segment in segments if segment.labels[label] in classes]
-    _require_segments(known, "classify", (label,))
-    probabilities_NC = class_probabilities(model, tokenizer, words=[segment.words_T for segment in known])
-    truth_N = np.array([list(classes).index(segment.labels[label]) for segment in known])
-    scores = classification_scores(probabilities_NC, truth_N, classes=classes)
-    ranks_N = true_ranks(probabilities_NC, truth_N)
-    predictions = [
-        identity(segment)
-        | {
-            "truth": classes[truth],
-            "predicted": classes[int(row.argmax())],
-            "rank": int(rank),
-            "confidence": round(float(row.max()), 4),
-        }
-        for segment, row, truth, rank in zip(known, probabilities_NC, truth_N, ranks_N, strict=True)
-    ]
-    metrics = {
-        "classify.accuracy": scores.accuracy,
-        "classify.accuracy.chance": 1 / len(classes),
-        "classify.accuracy.most_frequent": float(np.bincount(truth_N).max() / len(truth_N)),
-        "classify.macro_f1": scores.macro_f1,
-        "classify.top5": scores.top5,
-        "classify.num_segments": float(scores.num_segments),
-        "classify.num_segments_of_unknown_class": float(len(segments) - len(known)),
-    }
-    metrics |= _interval("classify.accuracy", ranks_N == 1, segments=known)
-    metrics["classify.calibration_error"] = float(calibration_error(probabilities_NC, truth_N))
-    held = [segment for segment in validation if segment.labels[label] in classes]
-    if held:
-        held_NC = class_probabilities(model, tokenizer, words=[segment.words_T for segment in held])
-        chosen = best_temperature(held_NC, np.array([list(classes).index(s.labels[label]) for s in held]))
-        metrics["classify.temperature"] = chosen
-        metrics["classify.calibration_error.after_temperature"] = float(
-            calibration_error(at_temperature(probabilities_NC, chosen), truth_N)
-        )
-    return TaskResult(metrics=metrics, predictions=predictions, text=scores.report_text)
 
 
 def _slot_metrics(

@@ -47,6 +47,16 @@ def mean_interval(values_N: np.ndarray, videos: Sequence[str]) -> Interval:
     return Interval(low=float(low), high=float(high))
 
 
+def ratio_interval(numerators_N: np.ndarray, denominators_N: np.ndarray, videos: Sequence[str]) -> Interval:
+    """Return the interval of the ratio of two sums over segments: of a micro-averaged F1, say.
+
+    >>> ratio_interval(np.array([2.0, 0.0]), np.array([2.0, 2.0]), ["a", "b"])
+    Interval(low=0.0, high=1.0)
+    """
+    low, high = np.quantile(_drawn_ratios(numerators_N, denominators_N, videos), [_TAIL, 1 - _TAIL])
+    return Interval(low=float(low), high=float(high))
+
+
 def paired_difference(
     values_N: np.ndarray, others_N: np.ndarray, *, videos: Sequence[str]
 ) -> PairedDifference:
@@ -70,16 +80,21 @@ def paired_difference(
 
 def _drawn_means(values_N: np.ndarray, videos: Sequence[str]) -> np.ndarray:
     """Return the means (B,) over as many videos as there are, drawn with replacement."""
+    return _drawn_ratios(values_N, np.ones(len(videos)), videos)
+
+
+def _drawn_ratios(numerators_N: np.ndarray, denominators_N: np.ndarray, videos: Sequence[str]) -> np.ndarray:
+    """Return the ratios (B,) of the two sums over as many videos as there are, drawn with replacement."""
     _, numbers_N = np.unique(np.asarray(videos, dtype=np.str_), return_inverse=True)
-    sums_V = np.bincount(numbers_N, weights=np.asarray(values_N, dtype=np.float64))
-    counts_V = np.bincount(numbers_N)
+    sums_V = np.bincount(numbers_N, weights=np.asarray(numerators_N, dtype=np.float64))
+    counts_V = np.bincount(numbers_N, weights=np.asarray(denominators_N, dtype=np.float64))
     generator = np.random.default_rng(_SEED)
-    means: list[np.ndarray] = []
+    ratios: list[np.ndarray] = []
     block = max(1, _BLOCK_ELEMENTS // len(sums_V))
     for start in range(0, _NUM_DRAWS, block):
-        # How often each video is drawn is all that the mean needs to know of a draw.
+        # How often each video is drawn is all that the sums need to know of a draw.
         times_BV = generator.multinomial(
             len(sums_V), np.full(len(sums_V), 1 / len(sums_V)), size=min(block, _NUM_DRAWS - start)
         )
-        means.append((times_BV @ sums_V) / (times_BV @ counts_V))
-    return np.concatenate(means)
+        ratios.append((times_BV @ sums_V) / (times_BV @ counts_V))
+    return np.concatenate(ratios)

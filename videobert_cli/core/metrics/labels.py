@@ -7,6 +7,7 @@ import numpy as np
 
 from videobert_cli.core.metrics.classification import classification_scores
 from videobert_cli.core.metrics.evaluate import TaskResult, identity
+from videobert_cli.core.metrics.multi_label import THRESHOLD, multi_label_scores, truth_table
 from videobert_cli.core.model.labels import LabelHead
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.sequences.labelled import LabelledWords
@@ -16,16 +17,14 @@ from videobert_cli.errors import InputError
 
 # Shapes: N segments, C classes of one head.
 
-_THRESHOLD = 0.5
-
 
 def evaluate_labels(
     model: VideoBERTForPreTraining, tokenizer: VideoBERTTokenizer, *, segments: Sequence[LabelledWords]
 ) -> TaskResult:
     """Return the scores of every head on the segments that have its label, each beside chance.
 
-    A single-label head has accuracy, macro F1 and top-5; a multi-label head micro and macro F1 at 0.5 and the mean over
-    classes of the average precision. A label that is no class of the head is passed over; a segment that has no other
+    A single-label head has accuracy, macro F1 and top-5; a multi-label head the scores of
+    `multi_label_scores`. A label that is no class of the head is passed over; a segment that has no other
     is left out and counted.
 
     Raises:
@@ -65,42 +64,19 @@ def _scores(
     head: LabelHead, probabilities_NC: np.ndarray, *, numbers: Sequence[Sequence[int]]
 ) -> tuple[dict[str, float], str]:
     if head.kind == "multi":
-        return _multi_scores(head, probabilities_NC, numbers=numbers)
+        scores = multi_label_scores(
+            probabilities_NC, truth_table(numbers, num_classes=len(head.classes)), classes=head.classes
+        )
+        return dict(scores.metrics), scores.report_text
     truth_N = np.array([own[0] for own in numbers])
-    scores = classification_scores(probabilities_NC, truth_N, classes=head.classes)
+    found = classification_scores(probabilities_NC, truth_N, classes=head.classes)
     return {
-        "accuracy": scores.accuracy,
+        "accuracy": found.accuracy,
         "accuracy.chance": 1 / len(head.classes),
         "accuracy.most_frequent": float(np.bincount(truth_N).max() / len(truth_N)),
-        "macro_f1": scores.macro_f1,
-        "top5": scores.top5,
-    }, scores.report_text
-
-
-def _multi_scores(
-    head: LabelHead, probabilities_NC: np.ndarray, *, numbers: Sequence[Sequence[int]]
-) -> tuple[dict[str, float], str]:
-    """Return scikit-learn's scores; classes that no segment has count in micro F1 alone, as wrong answers."""
-    from sklearn.metrics import average_precision_score, classification_report, f1_score
-
-    is_true_NC = np.array([np.isin(np.arange(len(head.classes)), own) for own in numbers])
-    answered_NC = probabilities_NC > _THRESHOLD
-    shown = np.flatnonzero(is_true_NC.any(axis=0))
-    commonest_NC = np.arange(len(head.classes))[None, :] == is_true_NC.sum(axis=0).argmax()
-    precision = average_precision_score(is_true_NC[:, shown], probabilities_NC[:, shown], average="macro")
-    scores = {
-        "micro_f1": f1_score(is_true_NC, answered_NC, average="micro", zero_division=0),
-        "micro_f1.most_frequent": f1_score(
-            is_true_NC, np.repeat(commonest_NC, len(numbers), axis=0), average="micro", zero_division=0
-        ),
-        "macro_f1": f1_score(is_true_NC[:, shown], answered_NC[:, shown], average="macro", zero_division=0),
-        "mean_average_precision": precision,
-        "mean_average_precision.chance": is_true_NC[:, shown].mean(),
-    }
-    text = classification_report(
-        is_true_NC, answered_NC, target_names=list(head.classes), digits=3, zero_division=0
-    )
-    return {name: float(value) for name, value in scores.items()}, text
+        "macro_f1": found.macro_f1,
+        "top5": found.top5,
+    }, found.report_text
 
 
 def _predict(
@@ -113,7 +89,7 @@ def _predict(
     """Add the head's truth and answer to each segment's prediction."""
     for row_C, own, prediction in zip(probabilities_NC, numbers, predictions, strict=True):
         best = int(row_C.argmax())
-        answered = [best] if head.kind == "single" else np.flatnonzero(row_C > _THRESHOLD).tolist()
+        answered = [best] if head.kind == "single" else np.flatnonzero(row_C > THRESHOLD).tolist()
         prediction[head.name] = {
             "truth": [head.classes[number] for number in own],
             "predicted": [head.classes[number] for number in answered],

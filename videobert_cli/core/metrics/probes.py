@@ -5,17 +5,22 @@ The classifier is scikit-learn's logistic regression on standardised features, w
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from videobert_cli.core.metrics.classification import top_k_accuracy
 from videobert_cli.core.metrics.evaluate import TOP_KS, TaskResult
+from videobert_cli.core.metrics.multi_label import truth_table
+from videobert_cli.core.model.labels import LabelHead
 from videobert_cli.errors import InputError
 from videobert_cli.runtime import derive_seed
 
-# Shapes: N segments, D features, C classes.
+# Shapes: N segments, D features, C classes, K visual words, T words of a segment.
 
 _MAX_NUM_ITERATIONS = 2_000
+# Rows (N, D): an array, or a sparse one of SciPy.
+Rows = Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,22 +32,61 @@ class ProbeSegments:
 
 
 def linear_probe(
-    train_ND: np.ndarray, train_truth_N: np.ndarray, held_out_ND: np.ndarray, *, num_classes: int
+    train_ND: Rows, train_truth_N: np.ndarray, held_out_ND: Rows, *, num_classes: int
 ) -> np.ndarray:
-    """Return log-probabilities (N, C) of held-out rows; minus infinity for classes without a training row."""
+    """Return log-probabilities (N, C) of held-out rows; minus infinity for classes without a training row.
+
+    Sparse rows are taken as they are: they are counts, and a rare word would weigh most if each had the same spread.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    scores_NC = np.full((len(held_out_ND), num_classes), -np.inf)
+    scores_NC = np.full((held_out_ND.shape[0], num_classes), -np.inf)
     known = np.unique(train_truth_N)
     if len(known) == 1:
         scores_NC[:, known[0]] = 0.0
         return scores_NC
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=_MAX_NUM_ITERATIONS))
+    classifier = LogisticRegression(max_iter=_MAX_NUM_ITERATIONS)
+    is_dense = isinstance(train_ND, np.ndarray)
+    model = make_pipeline(StandardScaler(), classifier) if is_dense else classifier
     model.fit(train_ND, train_truth_N)
-    scores_NC[:, known] = model.predict_log_proba(held_out_ND)
+    # A probability of 0 is minus infinity, not worth a warning.
+    with np.errstate(divide="ignore"):
+        scores_NC[:, known] = np.log(model.predict_proba(held_out_ND))
     return scores_NC
+
+
+def probe_probabilities(
+    train_ND: Rows, truths: Sequence[Sequence[int]], held_out_ND: Rows, *, head: LabelHead
+) -> np.ndarray:
+    """Return the probabilities (N, C) of a head's classes for held-out rows; `truths` are training rows' class numbers.
+
+    Where several classes may be right each has a linear classifier of its own.
+    """
+    if head.kind == "single":
+        truth_N = np.array([own[0] for own in truths])
+        return np.asarray(np.exp(linear_probe(train_ND, truth_N, held_out_ND, num_classes=len(head.classes))))
+    is_true_NC = truth_table(truths, num_classes=len(head.classes))
+    columns = [
+        linear_probe(train_ND, is_true_N.astype(np.int64), held_out_ND, num_classes=2)[:, 1]
+        for is_true_N in is_true_NC.T
+    ]
+    return np.asarray(np.exp(np.stack(columns, axis=1)))
+
+
+def word_histograms(words: Sequence[np.ndarray], *, num_words: int) -> Rows:
+    """Return the logarithm of how often each visual word occurs, plus one: sparse (N, K), a row for each (T,).
+
+    >>> word_histograms([np.array([2, 0, 2])], num_words=3).toarray().round(2)
+    array([[0.69, 0.  , 1.1 ]])
+    """
+    from scipy.sparse import csr_array
+
+    rows = np.repeat(np.arange(len(words)), [len(each) for each in words])
+    counts_NK = csr_array((np.ones(len(rows)), (rows, np.concatenate(words))), shape=(len(words), num_words))
+    counts_NK.sum_duplicates()
+    return counts_NK.log1p()
 
 
 def evaluate_linear_probe(columns: Mapping[str, tuple[ProbeSegments, ProbeSegments]]) -> TaskResult:

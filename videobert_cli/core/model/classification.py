@@ -1,6 +1,7 @@
 """VideoBERT as a classifier of segments: the pretrained encoder and one linear layer.
 
-Shapes: S tokens, B sequences, T longest sequence, H hidden size, C classes.
+Shapes: S tokens, B sequences, T longest sequence, H hidden size, C classes, L numbers of a target: C where a
+sequence has several classes, else 1.
 """
 
 from collections.abc import Sequence
@@ -9,15 +10,15 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from videobert_cli.core.model.attention import SequenceLayout
 from videobert_cli.core.model.checkpoint import WEIGHTS_NAME, PretrainedModel, initialize_parameter
-from videobert_cli.core.model.config import VideoBERTConfig
+from videobert_cli.core.model.config import ProblemType, VideoBERTConfig
 from videobert_cli.core.model.dropout import Dropout
 from videobert_cli.core.model.encoder import VideoBERTModel
-from videobert_cli.core.model.label_heads import mean_of_words
-from videobert_cli.core.model.losses import Score, class_score
+from videobert_cli.core.model.label_heads import LabelScore, mean_of_words, multi_score, single_score
 from videobert_cli.core.sequences.packing import PackedBatch
 from videobert_cli.errors import ArtifactError
 
@@ -27,7 +28,7 @@ class ClassificationOutput:
     """Scores of the classes, and with labels their cross entropy and how many were right (None without)."""
 
     logits_BC: Tensor
-    score: Score | None
+    score: LabelScore | None
 
 
 class VideoBERTForSequenceClassification(PretrainedModel):
@@ -54,15 +55,33 @@ class VideoBERTForSequenceClassification(PretrainedModel):
         self.materialize(seed)
 
     def forward(
-        self, batch: PackedBatch, labels_B: Tensor | None = None, *, weights_C: Tensor | None = None
+        self, batch: PackedBatch, labels: Tensor | None = None, *, weights_C: Tensor | None = None
     ) -> ClassificationOutput:
-        """Return the scores of each sequence; labels are class indices, -100 where there is none.
+        """Return the scores of each sequence, and with labels its loss.
 
-        `weights_C` is how much a segment of each class counts in the loss.
+        Args:
+            batch: The sequences.
+            labels: Class indices ([B] or [B, 1]), or with `problem_type: multi_label_classification` 0 or 1 for each
+                class ([B, C]); -100 where there is none.
+            weights_C: How much the segments of each class count in the loss.
         """
         logits_BC = self.logits_of(self.bert(batch).hidden_SH, batch)
-        score = None if labels_B is None else class_score(logits_BC, labels_B, weights_C=weights_C)
-        return ClassificationOutput(logits_BC=logits_BC, score=score)
+        if labels is None:
+            return ClassificationOutput(logits_BC=logits_BC, score=None)
+        targets_BL = labels.reshape(len(logits_BC), -1)
+        score_of = multi_score if self.is_multi_label else single_score
+        return ClassificationOutput(
+            logits_BC=logits_BC, score=score_of(logits_BC, targets_BL, weights_C=weights_C)
+        )
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether a sequence may have several classes, or none."""
+        return self.config.problem_type == "multi_label_classification"
+
+    def log_probabilities(self, logits_BC: Tensor) -> Tensor:
+        """Return log-probabilities [B, C]: of all classes together, or of each for itself where several may be true."""
+        return F.logsigmoid(logits_BC) if self.is_multi_label else F.log_softmax(logits_BC, dim=-1)
 
     @classmethod
     def rename_key(cls, key: str) -> str | None:
@@ -75,6 +94,7 @@ class VideoBERTForSequenceClassification(PretrainedModel):
         directory: Path | str,
         *,
         labels: Sequence[str] | None = None,
+        problem_type: ProblemType = "single_label_classification",
         dropout: float | None = None,
         seed: int = 0,
     ) -> Self:
@@ -84,6 +104,7 @@ class VideoBERTForSequenceClassification(PretrainedModel):
             directory: A model directory of either kind.
             labels: The classes, in the order of the logits. Given, the head is new (drawn from `seed`);
                 left out, it is the saved one.
+            problem_type: With `labels`: whether a sequence has one of them or any number.
             dropout: Replaces the saved dropout of hidden states and attention.
             seed: Seed of a new head.
 
@@ -95,7 +116,7 @@ class VideoBERTForSequenceClassification(PretrainedModel):
         # The heads of pretraining are not taken along.
         config = replace(config, label_heads=())
         if labels is not None:
-            config = replace(config, id2label=dict(enumerate(labels)))
+            config = replace(config, id2label=dict(enumerate(labels)), problem_type=problem_type)
         if dropout is not None:
             config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
         model = cls(config, seed=None)

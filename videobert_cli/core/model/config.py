@@ -11,13 +11,19 @@ from typing import Any, Literal, Self, get_args
 
 from videobert_cli import artifacts
 from videobert_cli.core.model.caption_config import CaptionerConfig
-from videobert_cli.core.model.labels import LabelHead, read_label_heads
+from videobert_cli.core.model.labels import LabelHead, LabelKind, read_label_heads
 from videobert_cli.errors import ArtifactError
 
 CONFIG_NAME = "config.json"
 MODEL_TYPE = "videobert"
 Softmax = Literal["joint", "per_modality"]
 ClassifierPooling = Literal["cls", "cls_mean"]
+# transformers' words for one class of each sequence, and for any number of them.
+ProblemType = Literal["single_label_classification", "multi_label_classification"]
+PROBLEM_TYPES: Mapping[LabelKind, ProblemType] = {
+    "single": "single_label_classification",
+    "multi": "multi_label_classification",
+}
 _MAX_CONFIG_BYTES = 16 << 20
 # A config comes from strangers: sizes above these are a fault or an attack, not a model.
 _RANGES: Mapping[str, tuple[float, float]] = {
@@ -45,8 +51,9 @@ class VideoBERTConfig:
     `vocab_size` counts text tokens only; `visual_embedding_size` is the width of the centroids; `softmax`
     says whether text and visual words compete in one softmax (paper) or each among themselves;
     `train_visual_embeddings` whether the centroid rows move (paper: frozen in pretraining);
-    `classifier_pooling` what a classifier reads; `id2label` its classes, in the order of the logits; `label_heads` the
-    columns of labels that were learned beside the pretraining; `captioner` what a captioner has beside the encoder.
+    `classifier_pooling` what a classifier reads; `id2label` its classes, in the order of the logits; `problem_type`
+    whether it answers one of them (a softmax) or any number (a sigmoid each); `label_heads` the columns of labels that
+    were learned beside the pretraining; `captioner` what a captioner has beside the encoder.
     `dropped_keys` are the keys of a file that mean nothing here and were not obeyed (`auto_map`,
     `trust_remote_code`, ...); they are never written again.
     """
@@ -69,6 +76,7 @@ class VideoBERTConfig:
     softmax: Softmax = "joint"
     train_visual_embeddings: bool = False
     classifier_pooling: ClassifierPooling = "cls_mean"
+    problem_type: ProblemType = "single_label_classification"
     id2label: Mapping[int, str] = field(default_factory=dict)
     label_heads: tuple[LabelHead, ...] = ()
     captioner: CaptionerConfig | None = None
@@ -101,6 +109,11 @@ class VideoBERTConfig:
         return self.vocab_size + 1 + self.num_visual_words
 
     @property
+    def max_num_words(self) -> int:
+        """How many visual words a sequence without text has room for, beside as many specials as one with text has."""
+        return self.max_position_embeddings - 3
+
+    @property
     def label2id(self) -> dict[str, int]:
         """Class name to index of its logit."""
         return {label: index for index, label in self.id2label.items()}
@@ -113,6 +126,8 @@ class VideoBERTConfig:
         # Most models have none, and their files are as they were before there were any.
         heads = [head.to_dict() for head in values.pop("label_heads")]
         values |= {"label_heads": heads} if heads else {}
+        if self.problem_type == "single_label_classification":
+            del values["problem_type"]
         captioner = values.pop("captioner")
         values |= {} if captioner is None else {"captioner": captioner.to_dict()}
         values["model_type"] = MODEL_TYPE
@@ -217,6 +232,7 @@ def _choice_problems(config: VideoBERTConfig) -> list[str]:
     choices = {
         "softmax": get_args(Softmax),
         "classifier_pooling": get_args(ClassifierPooling),
+        "problem_type": get_args(ProblemType),
         "hidden_act": ("gelu",),
     }
     for name, allowed in choices.items():

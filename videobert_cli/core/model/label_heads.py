@@ -69,9 +69,7 @@ class LabelHeads(nn.Module):
         """Return each head's score of its own columns of the targets."""
         columns = torch.split(targets_BL, [head.num_targets for head in self.heads], dim=1)
         return tuple(
-            _single_score(logits_BC, own_BL[:, 0])
-            if head.kind == "single"
-            else _multi_score(logits_BC, own_BL)
+            single_score(logits_BC, own_BL) if head.kind == "single" else multi_score(logits_BC, own_BL)
             for head, logits_BC, own_BL in zip(self.heads, logits, columns, strict=True)
         )
 
@@ -85,8 +83,9 @@ def mean_of_words(hidden_SH: Tensor, *, is_word_S: Tensor, layout: SequenceLayou
     return sums_BH / counted_BT.sum(1, keepdim=True)
 
 
-def _single_score(logits_BC: Tensor, targets_B: Tensor) -> LabelScore:
-    score = class_score(logits_BC, targets_B)
+def single_score(logits_BC: Tensor, targets_B1: Tensor, *, weights_C: Tensor | None = None) -> LabelScore:
+    """Return the score of one class of each sequence; `weights_C` is how much each class counts in the loss."""
+    score = class_score(logits_BC, targets_B1[:, 0], weights_C=weights_C)
     return LabelScore(
         measure="accuracy",
         loss=score.loss,
@@ -96,10 +95,17 @@ def _single_score(logits_BC: Tensor, targets_B: Tensor) -> LabelScore:
     )
 
 
-def _multi_score(logits_BC: Tensor, targets_BC: Tensor) -> LabelScore:
+def multi_score(logits_BC: Tensor, targets_BC: Tensor, *, weights_C: Tensor | None = None) -> LabelScore:
+    """Return the score of any number of classes of each sequence: 1 where it has one, 0 where it has not.
+
+    The loss is the binary cross entropy, a mean over classes; `weights_C` is how much the sequences that have a class
+    count in it.
+    """
     counted_B = targets_BC[:, 0] != NO_LABEL
     is_true_BC = targets_BC == 1
-    losses_BC = F.binary_cross_entropy_with_logits(logits_BC, is_true_BC.float(), reduction="none")
+    losses_BC = F.binary_cross_entropy_with_logits(
+        logits_BC, is_true_BC.float(), pos_weight=weights_C, reduction="none"
+    )
     num = counted_B.sum()
     loss = torch.where(counted_B, losses_BC.mean(1), 0.0).sum() / num.clamp(min=1)
     is_answered_BC = (logits_BC.detach() > 0) & counted_B[:, None]

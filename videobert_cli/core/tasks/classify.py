@@ -23,6 +23,7 @@ def class_probabilities(
 ) -> np.ndarray:
     """Return probabilities (N, C) of the model's classes, one row a segment, from `[CLS] words [SEP]`.
 
+    They sum to one, or where a segment may have several classes each is for itself.
     Words past the model's last position are cut.
     """
     device = next(model.parameters()).device
@@ -32,7 +33,10 @@ def class_probabilities(
     rows = []
     for start in range(0, len(sequences), BATCH_NUM_SEQUENCES):
         logits_NC = model(pack(sequences[start : start + BATCH_NUM_SEQUENCES]).to(device)).logits_BC
-        rows.append(torch.softmax(logits_NC.float(), dim=-1).cpu().numpy())
+        probabilities_NC = (
+            torch.sigmoid(logits_NC) if model.is_multi_label else torch.softmax(logits_NC.float(), dim=-1)
+        )
+        rows.append(probabilities_NC.cpu().numpy())
     return np.concatenate(rows)
 
 

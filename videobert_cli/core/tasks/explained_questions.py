@@ -78,7 +78,7 @@ class AskedClass:
     @property
     def max_num_clips(self) -> int:
         """How many clips fit in a sequence, as classification cuts them."""
-        return self.model.config.max_position_embeddings - 3
+        return self.model.config.max_num_words
 
     def batch(self, words: Sequence[np.ndarray]) -> PackedBatch:
         """Return `[CLS] words [SEP]` of each of `words` (T,)."""
@@ -89,4 +89,4 @@ class AskedClass:
     def log_probability(self, hidden_SH: Tensor, batch: PackedBatch) -> Tensor:
         """Return the class's log-probability [B]."""
         logits_BC = self.model.logits_of(hidden_SH, batch)
-        return torch.log_softmax(logits_BC, dim=-1)[:, self._number]
+        return self.model.log_probabilities(logits_BC)[:, self._number]

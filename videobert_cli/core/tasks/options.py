@@ -106,6 +106,22 @@ class FewShotOptions(Options):
     num_draws: int = Field(default=5, ge=1, description="Draws of these segments; the mean counts.")
 
 
+class ClassifyOptions(Options):
+    """`evaluate.classify:` how answers are counted, and what is measured beside the classifier."""
+
+    baselines: tuple[Literal["word_histogram", "linear_probe"], ...] = Field(
+        default=(),
+        description="Linear classifiers without a pretrained model: on how often each visual word occurs, and on the "
+        "mean of the raw features.",
+    )
+    threshold: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="Where several classes may be right, those above this probability are the answer.",
+    )
+
+
 class RetrievalEvaluateOptions(Options):
     """`evaluate.retrieval:` what is measured beside the retriever."""
 
@@ -139,6 +155,9 @@ class EvaluateOptions(Options):
     )
     verb: str = Field(default="verb", min_length=1, description="The manifest's column with the verb.")
     object: str = Field(default="object", min_length=1, description="The manifest's column with the object.")
+    classify: ClassifyOptions = Field(
+        default=ClassifyOptions(), description="What is measured beside a classifier."
+    )
     forecast: ForecastOptions = Field(default=ForecastOptions(), description="Places that are asked about.")
 
     summarize: SummarizeOptions = Field(default=SummarizeOptions(), description="How key clips are chosen.")
@@ -162,6 +181,8 @@ class EvaluateOptions(Options):
         sections = {"forecast", "summarize", "retrieval", "caption", "few_shot"} - set(self.tasks)
         if self.zero_shot == ZeroShotOptions():
             sections |= {"zero_shot"}
+        if self.classify == ClassifyOptions() or "classify" not in self.tasks:
+            sections |= {"classify"}
         return {name: value for name, value in self.settings().items() if name not in sections}
 
 

@@ -74,7 +74,11 @@ def _timeline(models: Sequence[LoadedModel], options: PredictOptions) -> Ask:
                     question: _explanation(video, watched.first, each) for question, each in explained.items()
                 }
             segments.append(found)
-        return {"segments": segments}
+        answers = {
+            question: [asdict(answer) for answer in found]
+            for question, found in timeline.whole_video(video).items()
+        }
+        return {"answers": answers, "segments": segments} if answers else {"segments": segments}
 
     return ask
 

@@ -14,13 +14,14 @@ from videobert_cli.core.tasks.labels import label_probabilities
 from videobert_cli.core.tasks.watch import WatchedVideo
 from videobert_cli.core.tasks.zero_shot import SLOTS, Candidates, Cloze, Slot
 from videobert_cli.core.training.model_directory import LoadedModel
+from videobert_cli.core.training.units import word_parts
 
 # Shapes: N segments, C candidates.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """One answer and its confidence: a softmax over the candidates, not calibrated."""
+    """One answer and its confidence, not calibrated: a softmax over the candidates, or a class's own probability."""
 
     answer: str
     confidence: float
@@ -63,6 +64,18 @@ class Timeline:
             for number, segment in enumerate(video.segments)
         )
 
+    def whole_video(self, video: WatchedVideo) -> dict[str, tuple[Answer, ...]]:
+        """Return the best answers of classifiers of whole videos; of a long one the mean over its parts."""
+        found = {}
+        for loaded in self._models:
+            model = loaded.model
+            if not isinstance(model, VideoBERTForSequenceClassification) or loaded.questions.unit != "video":
+                continue
+            words = word_parts(video.words_T, max_num_words=model.config.max_num_words)
+            mean_1C = class_probabilities(model, loaded.tokenizer, words=words).mean(axis=0, keepdims=True)
+            [found[f"{loaded.questions.label} (classified)"]] = self._best(mean_1C, _classes(model))
+        return found
+
     def explanations(
         self, words_T: np.ndarray, segment: TimelineSegment, *, method: Method
     ) -> dict[str, Explanation]:
@@ -80,10 +93,9 @@ class Timeline:
         self, model: LoadedModel, words: Sequence[np.ndarray]
     ) -> dict[str, list[tuple[Answer, ...]]]:
         if isinstance(model.model, VideoBERTForSequenceClassification):
-            classes = [model.model.config.id2label[n] for n in range(len(model.model.config.id2label))]
             probabilities_NC = class_probabilities(model.model, model.tokenizer, words=words)
             name = f"{model.questions.label} (classified)"
-            return {name: self._best(probabilities_NC, classes)}
+            return {name: self._best(probabilities_NC, _classes(model.model))}
         if not isinstance(model.model, VideoBERTForPreTraining):
             return {}
         return self._cloze_answers(model, model.model, words) | self._head_answers(model, model.model, words)
@@ -121,6 +133,10 @@ class Timeline:
             order = np.argsort(-row_C, kind="stable")[: self._top]
             rows.append(tuple(Answer(answer=names[n], confidence=round(float(row_C[n]), 4)) for n in order))
         return rows
+
+
+def _classes(model: VideoBERTForSequenceClassification) -> list[str]:
+    return [model.config.id2label[number] for number in range(len(model.config.id2label))]
 
 
 def _explained(

@@ -17,6 +17,7 @@ from videobert_cli.options import Options
 # The cloze from whose states the paper makes the features of a captioner (section 4.4).
 PAPER_QUESTION = "now let's [MASK] the [MASK] to the [MASK], and then [MASK] the [MASK]"
 ClassWeights = Literal["none", "balanced"]
+Unit = Literal["segment", "video"]
 FinetuneStage = Literal["finetune", "caption", "retrieval"]
 
 
@@ -96,6 +97,20 @@ class FinetuneOptions(Options):
     label: str = Field(
         default="label", min_length=1, description="The manifest's column that holds the class."
     )
+    labels: Literal["single", "multi"] = Field(
+        default="single",
+        description="One class of each segment, or `multi`: any number of them, each by itself.",
+    )
+    separator: str = Field(
+        default="|",
+        min_length=1,
+        description="With `labels: multi`: what stands between a segment's classes.",
+    )
+    unit: Unit = Field(
+        default="segment",
+        description="What gets an answer: each segment, or a whole `video`, whose labelled segments are read one after "
+        "another; where the model has no room for all, the answer is the mean of the parts' probabilities.",
+    )
     freeze: FrozenPart = Field(
         default="none",
         description="What of the encoder is not trained; `layers`: embeddings and the first layers.",
@@ -134,7 +149,14 @@ class FinetuneOptions(Options):
         own = self.settings() | {"task": "classify"}
         unused = ["lora_rank", "lora_alpha"] if not self.lora_rank else []
         unused += ["class_weights"] if self.class_weights == "none" else []
+        unused += ["labels", "separator"] if self.labels == "single" else []
+        unused += ["unit"] if self.unit == "segment" else []
         return without(own, "caption", "retrieval", *unused, *NOT_REMEMBERED_OF_LOOP)
+
+    def asked(self) -> dict[str, Any]:
+        """Return the settings that say what a classifier is asked: the scores depend on them, too."""
+        names = ("label", "labels", "separator", "unit")
+        return {name: value for name, value in self.remembered().items() if name in names}
 
     @model_validator(mode="after")
     def _require_what_lora_can(self) -> Self:

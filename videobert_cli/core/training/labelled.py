@@ -30,6 +30,16 @@ class SegmentBatch:
     packed: PackedBatch
     targets_BL: torch.Tensor
 
+    @property
+    def num_sequences(self) -> int:
+        """Number of segments."""
+        return self.packed.num_sequences
+
+    @property
+    def num_tokens(self) -> int:
+        """Number of tokens of all segments."""
+        return self.packed.num_tokens
+
     def num_labels(self, heads: Sequence[LabelHead]) -> list[int]:
         """Return how many segments have a label of each head."""
         columns = torch.split(self.targets_BL, [head.num_targets for head in heads], dim=1)
@@ -134,6 +144,7 @@ class LabelledSegments:
     """The segments of one split that have a label of at least one head.
 
     Classes that the training split does not show are passed over; a segment that has no other counts as unlabelled.
+    `ids` name the segments, for a message.
     """
 
     def __init__(
@@ -144,11 +155,12 @@ class LabelledSegments:
         vocabulary: JointVocabulary,
         max_num_tokens: int,
     ) -> None:
-        rows = [(segment.words_T, targets_of(segment.labels, heads)) for segment in segments]
-        kept = [(words_T, targets_L) for words_T, targets_L in rows if (targets_L != NO_LABEL).any()]
+        rows = [(segment, targets_of(segment.labels, heads)) for segment in segments]
+        kept = [(segment, targets_L) for segment, targets_L in rows if (targets_L != NO_LABEL).any()]
         first_word = int(vocabulary.visual_ids[0])
-        self._words = [words_T.astype(np.int64) + first_word for words_T, _ in kept]
+        self._words = [segment.words_T.astype(np.int64) + first_word for segment, _ in kept]
         self._targets = [targets_L for _, targets_L in kept]
+        self.ids = tuple(f"{segment.video_id} at {segment.start_seconds:g} s" for segment, _ in kept)
         self._vocabulary = vocabulary
         self._max_num_tokens = max_num_tokens
 
@@ -168,6 +180,10 @@ class LabelledSegments:
     def words(self, number: int) -> np.ndarray:
         """Return a segment's words (T,), joint ids."""
         return self._words[number]
+
+    def targets(self) -> np.ndarray:
+        """Return the targets of all segments (N, L)."""
+        return np.stack(self._targets)
 
     def spread(self, *, num: int) -> list[int]:
         """Return the numbers of at most `num` segments, evenly spread."""

@@ -27,6 +27,7 @@ from videobert_cli.core.model.config import CONFIG_NAME, MODEL_TYPE, read_config
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.model.retrieval import VideoBERTForRetrieval
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
+from videobert_cli.core.training.finetune_options import Unit
 from videobert_cli.core.words.codebook import Codebook
 from videobert_cli.core.words.usage import WordUsage, save_usage
 from videobert_cli.errors import ArtifactError
@@ -48,12 +49,20 @@ Model = (
 
 @dataclass(frozen=True, kw_only=True)
 class Questions:
-    """What the model can be asked without a recipe: the cloze and its candidates, or the column of its classes."""
+    """What the model can be asked without a recipe: the cloze and its candidates, or the column of its classes.
+
+    `unit` is what a classifier answers about: segments or whole videos.
+    """
 
     template: str
     verbs: tuple[str, ...]
     objects: tuple[str, ...]
     label: str = ""
+    unit: Unit = "segment"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the questions as JSON values; `unit` only where it is not the usual one."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("unit", "segment")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +93,7 @@ def publish_model(
         parts.tokenizer.save_pretrained(temporary)
         shutil.copytree(parts.codebook, temporary / CODEBOOK_NAME)
         save_backbone(parts.backbone, options=parts.extract, directory=temporary)
-        publish_json(temporary / QUESTIONS_NAME, asdict(parts.questions))
+        publish_json(temporary / QUESTIONS_NAME, parts.questions.to_dict())
         publish_text(temporary / CARD_NAME, parts.card)
         if parts.usage is not None:
             save_usage(parts.usage, temporary)
@@ -191,6 +200,7 @@ def _questions(directory: Path) -> Questions:
             verbs=tuple(map(str, raw["verbs"])),
             objects=tuple(map(str, raw["objects"])),
             label=str(raw["label"]),
+            unit="video" if raw.get("unit") == "video" else "segment",
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{QUESTIONS_NAME} cannot be read ({error})", at=str(directory)) from error

@@ -33,6 +33,12 @@ def _measure_linear_probe(run: Run) -> TaskResult:
 
 def _measure_few_shot(run: Run) -> TaskResult:
     options = run.recipe.evaluate.few_shot
+    if run.recipe.finetune.labels == "multi":
+        raise InputError(
+            "few_shot learns one class of each segment, and finetune.labels is multi",
+            at="evaluate.tasks",
+            fix="leave few_shot out, or name a column of one class (finetune.label, finetune.labels)",
+        )
     train, held_out = _split_segments(
         run, run.recipe.finetune.label, represent=_represent(run, task="few_shot")
     )
