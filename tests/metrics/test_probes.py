@@ -8,7 +8,10 @@ from videobert_cli.core.metrics.probes import (
     evaluate_few_shot,
     evaluate_linear_probe,
     linear_probe,
+    probe_probabilities,
+    word_histograms,
 )
+from videobert_cli.core.model.labels import LabelHead
 from videobert_cli.errors import InputError
 
 
@@ -73,3 +76,20 @@ def test_one_class_or_nothing_held_out_is_an_error() -> None:
     nothing = ProbeSegments(features={}, labels=[])
     with pytest.raises(InputError, match="the chosen split 0 segments"):
         evaluate_few_shot(segments(5, seed=0), nothing, shots=(1,), num_draws=1, seed=0)
+
+
+def test_several_classes_each_have_a_classifier_as_scikit_learns_one_vs_rest() -> None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+
+    generator = np.random.default_rng(3)
+    words = [generator.integers(0, 6, 5) for _ in range(60)]
+    truths = [sorted({int(word) for word in own if word < 3}) for own in words]
+    head = LabelHead(name="verbs", kind="multi", classes=("cut", "fry", "wash", "never seen"))
+    counts = word_histograms(words, num_words=6)
+    assert counts.toarray()[0].tolist() == pytest.approx(np.log1p(np.bincount(words[0], minlength=6)))
+    found = probe_probabilities(counts[:40], truths[:40], counts[40:], head=head)
+    is_true = np.array([[number in own for number in range(3)] for own in truths])
+    peer = OneVsRestClassifier(LogisticRegression(max_iter=2000)).fit(counts[:40], is_true[:40])
+    np.testing.assert_allclose(found[:, :3], peer.predict_proba(counts[40:]), atol=1e-6)
+    assert found[:, 3].tolist() == [0.0] * 20

@@ -199,7 +199,7 @@ def test_a_classifier_learns_and_reads_no_neighbour(config, make_sequences, pool
         loss.backward()
         optimizer.step()
     output = model.eval()(batch, labels)
-    assert (int(output.score.num), int(output.score.num_correct)) == (4, 4)
+    assert (int(output.score.num), int(output.score.num_hits)) == (4, 4)
     for index, sequence in enumerate(sequences):
         alone = model(pack([sequence])).logits_BC[0]
         torch.testing.assert_close(alone, output.logits_BC[index], rtol=0, atol=1e-5)

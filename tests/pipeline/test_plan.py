@@ -10,6 +10,7 @@ SHIPPED = {
     "howto100m": ("data/howto100m/HowTo100M_v1.csv", "https://www.di.ens.fr/willow/research/howto100m/"),
     "youcook2_zeroshot": ("data/youcook2/videos.csv", "http://youcook2.eecs.umich.edu/"),
     "kinetics400": ("data/kinetics400", "https://github.com/cvdfoundation/kinetics-dataset"),
+    "action_recognition": ("data/actions", "class folders"),
     "demo": ("demo/videos.csv", "videobert demo demo"),
 }
 COMMANDS = ("extract", "quantize", "pretrain", "finetune", "evaluate")

@@ -12,7 +12,7 @@ from videobert_cli.recipe.snapshot import resolved_yaml
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "recipes").glob("*.yaml"))
-NAMES = ["demo", "howto100m", "kinetics400", "youcook2_zeroshot"]
+NAMES = ["action_recognition", "demo", "howto100m", "kinetics400", "youcook2_zeroshot"]
 
 
 def test_all_recipes_are_here_and_known_by_name() -> None:

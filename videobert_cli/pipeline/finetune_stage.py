@@ -38,7 +38,7 @@ def _execute(run: Run) -> StageReport:
     facts = {
         "num_steps": result.training.num_steps,
         "num_classes": len(result.classes),
-        "num_train_segments": result.num_train_segments,
+        f"num_train_{options.unit}s": result.num_train_units,
     }
     publish_learned(
         run,
@@ -53,7 +53,7 @@ def _execute(run: Run) -> StageReport:
         facts=facts,
     )
     return StageReport(
-        summary=f"{len(result.classes)} classes, {result.num_train_segments:,} segments, "
+        summary=f"{len(result.classes)} classes, {result.num_train_units:,} {options.unit}s, "
         f"{training_summary(result.training)}",
         facts={f"finetune.{name}": value for name, value in facts.items()},
     )

@@ -33,7 +33,7 @@ class FinetuneResult:
     model: VideoBERTForSequenceClassification
     classes: tuple[str, ...]
     training: TrainingResult
-    num_train_segments: int
+    num_train_units: int
 
 
 def finetune_classifier(
@@ -69,6 +69,7 @@ def finetune_classifier(
     if options.lora_rank:
         add_lora(model, rank=options.lora_rank, alpha=options.lora_alpha, seed=seed)
     together = TrainingRanks(ranks, sharding=options.loop.sharding)
+    num_train_units = sum(unit.split == "train" for unit in units)
     parts = labelled_parts(units, head=head, max_num_words=model.config.max_num_words)
     train, held_out = (
         LabelledSegments(
@@ -104,7 +105,9 @@ def finetune_classifier(
     ).run()
     model = together.whole(model)
     merge_lora(model)
-    return FinetuneResult(model=model, classes=head.classes, training=training, num_train_segments=len(train))
+    return FinetuneResult(
+        model=model, classes=head.classes, training=training, num_train_units=num_train_units
+    )
 
 
 def classified(
