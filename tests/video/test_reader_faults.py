@@ -209,7 +209,7 @@ def test_a_child_that_dies_or_hangs_costs_one_item(tmp_path, good, monkeypatch, 
         with pytest.raises(VideoError, match=r"timeout_seconds|signal SIG") as caught:
             list(answers)
         assert caught.value.reason == expected
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         *_, summary = reader.read(good, request())
         assert summary.num_decoded_frames == 200
 
