@@ -33,10 +33,10 @@ check-code:
 	$(BIN)/lint-imports --no-cache
 
 check-tests:
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not full and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not full and not gpu"
 
 test: install  ## every test but the longest
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not full and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not full and not gpu"
 
 test-full: install  ## every test that this machine can run, the proofs of minutes and Ray's among them
 	$(BIN)/pip install --quiet --editable '.[dev,ray,hdf5,asr,language,tensorboard,wandb,sweep]'
