@@ -39,6 +39,12 @@ class AskedCloze:
         return len(self._text_L) + 2
 
     @property
+    def answer_places(self) -> tuple[int, ...]:
+        """The places of the answer's masks: one for each of its WordPieces, after [CLS]."""
+        first = self._first_mask + 1
+        return tuple(range(first, first + len(self._pieces)))
+
+    @property
     def max_num_clips(self) -> int:
         """How many clips fit beside the text."""
         return self.model.config.max_position_embeddings - 3 - len(self._text_L)
@@ -51,7 +57,7 @@ class AskedCloze:
     def log_probability(self, hidden_SH: Tensor, batch: PackedBatch) -> Tensor:
         """Return the answer's mean log-probability [B]."""
         pieces_P = torch.tensor(self._pieces, device=hidden_SH.device)
-        offsets_P = torch.arange(len(pieces_P), device=hidden_SH.device) + self._first_mask + 1
+        offsets_P = torch.tensor(self.answer_places, device=hidden_SH.device)
         positions = (batch.cu_seqlens[:-1].long()[:, None] + offsets_P).reshape(-1)
         head = self.model.cls.predictions
         rows = head.transform(hidden_SH.index_select(0, positions))
@@ -74,6 +80,11 @@ class AskedClass:
     def first_clip(self) -> int:
         """The place of the first clip: after [CLS]."""
         return 1
+
+    @property
+    def answer_places(self) -> tuple[int, ...]:
+        """The place of [CLS]."""
+        return (0,)
 
     @property
     def max_num_clips(self) -> int:

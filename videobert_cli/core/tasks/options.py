@@ -186,7 +186,7 @@ class EvaluateOptions(Options):
         return {name: value for name, value in self.settings().items() if name not in sections}
 
 
-Explain = Literal["none", "occlusion", "gradients"]
+Explain = Literal["none", "occlusion", "gradients", "attention"]
 
 
 class PredictOptions(Options):
@@ -205,8 +205,8 @@ class PredictOptions(Options):
     )
     explain: Explain = Field(
         default="none",
-        description="How each clip's part in the best answers of the timeline is found: by hiding it, or by integrated "
-        "gradients.",
+        description="How each clip's part in the best answers of the timeline is found: by hiding it, by integrated "
+        "gradients, or by following the attention of all layers (rollout).",
     )
     horizons: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(1, 2, 4), min_length=1, description="`forecast`: how many clips after the last one."
