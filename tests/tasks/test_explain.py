@@ -42,7 +42,7 @@ def test_what_is_explained_is_what_the_task_says() -> None:
 
 @pytest.mark.parametrize("asked", [asked_cloze(), AskedClass(CLASSIFIER, TOKENIZER, number=1)])
 def test_occlusion_is_what_each_hidden_clip_costs(asked) -> None:
-    found = explain(asked, WORDS, answer="a", method="occlusion")
+    found = explain(asked, WORDS, method="occlusion")
     whole = log_probability(asked, WORDS)
     for clip, weight in enumerate(found.weights):
         hidden = WORDS.copy()
@@ -62,7 +62,7 @@ def at_the_start(asked):
 
 @pytest.mark.parametrize("asked", [asked_cloze(), AskedClass(CLASSIFIER, TOKENIZER, number=1)])
 def test_integrated_gradients_sum_to_what_the_clips_are_worth(asked) -> None:
-    found = explain(asked, WORDS, answer="a", method="gradients")
+    found = explain(asked, WORDS, method="gradients")
     worth = log_probability(asked, WORDS) - at_the_start(asked)
     assert abs(worth) > 0.01
     assert sum(found.weights) == pytest.approx(worth, rel=0.01, abs=1e-3)
@@ -86,9 +86,7 @@ def test_gradients_are_captums() -> None:
     )
     first = asked.first_clip
     weights = theirs[0].sum(-1)[first : first + len(WORDS)].detach().numpy()
-    np.testing.assert_allclose(
-        explain(asked, WORDS, answer="a", method="gradients").weights, weights, atol=2e-4
-    )
+    np.testing.assert_allclose(explain(asked, WORDS, method="gradients").weights, weights, atol=2e-4)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +107,7 @@ def test_attention_is_shared_from_where_the_answer_is_read(asked, places, first)
     mean = (heads[0] + heads[1]) / 2
     # One layer: a clip gets half of what the places attend to it, and none of the residual, which stays with them.
     expected = sum(mean[place] / 2 for place in places) / len(places)
-    found = explain(asked, WORDS, answer="a", method="attention")
+    found = explain(asked, WORDS, method="attention")
     assert found.unit == "share"
     np.testing.assert_allclose(found.weights, expected[first : first + 4], atol=6e-5)
     assert 0 < sum(found.weights) < 0.5
@@ -128,7 +126,7 @@ def test_clips_that_do_not_fit_were_not_read_and_carried_nothing() -> None:
     many = np.random.default_rng(0).integers(0, NUM_WORDS, 30)
     for method in METHODS:
         asked = asked_cloze()
-        found = explain(asked, many, answer="a", method=method)
+        found = explain(asked, many, method=method)
         assert len(found.weights) == 30
         assert set(found.weights[asked.max_num_clips :]) == {0.0}
         assert any(found.weights[: asked.max_num_clips])

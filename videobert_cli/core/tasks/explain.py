@@ -52,6 +52,10 @@ class Explanation:
 class AskedSequence(Protocol):
     """A question about words with the log-probability of one answer."""
 
+    @property
+    def answer(self) -> str:
+        """The answer."""
+
     def batch(self, words: Sequence[np.ndarray]) -> PackedBatch:
         """Return the question about each of `words` (T,), `MASKED` where a clip is hidden, on the model's device."""
 
@@ -75,12 +79,11 @@ class AskedSequence(Protocol):
         """The model that is asked."""
 
 
-def explain(asked: AskedSequence, words_T: np.ndarray, *, answer: str, method: Method) -> Explanation:
+def explain(asked: AskedSequence, words_T: np.ndarray, *, method: Method) -> Explanation:
     """Return how much each word (T,) of a segment carried an answer; clips that were not read carried nothing."""
     weights_T = clip_weights(asked, words_T, method=method)
-    return Explanation(
-        answer=answer, method=method, weights=tuple(round(float(weight), 4) for weight in weights_T)
-    )
+    weights = tuple(round(float(weight), 4) for weight in weights_T)
+    return Explanation(answer=asked.answer, method=method, weights=weights)
 
 
 def clip_weights(asked: AskedSequence, words_T: np.ndarray, *, method: Method) -> np.ndarray:
