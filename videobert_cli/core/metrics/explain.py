@@ -92,8 +92,8 @@ def deletion(
 def num_hidden(num_clips: int, *, share: float) -> int:
     """Return how many of a segment's clips are hidden: never none and never all, which tells no order from another.
 
-    >>> [num_hidden(4, share=share) for share in (0.1, 0.25, 0.5, 0.75, 0.9)]
-    [1, 1, 2, 3, 3]
+    >>> [num_hidden(5, share=share) for share in (0.05, 0.25, 0.5, 0.75, 0.95)]
+    [1, 1, 3, 4, 4]
     """
     return min(num_clips - 1, max(1, int(share * num_clips + 0.5)))
 
