@@ -12,7 +12,8 @@ ClipPicture = Callable[[float], str | None]
 
 _NEAREST = "The picture of a word is the training clip nearest to its centroid."
 _LOOKED = (
-    "Bars are shares of the model's attention; the rest of it is on the text. They tell no for from against."
+    "Bars compare the clips' shares of the model's attention; the rest of it is on the text and the special tokens. "
+    "They tell no for from against."
 )
 
 
