@@ -177,3 +177,26 @@ def test_candidates_from_files_templates_and_rows_from_elsewhere(invoke, folder:
     missing = invoke("evaluate", "tiny.yaml", *flags, "--overwrite")
     assert missing.exit_code == 3
     assert missing.error_lines[1] == "  at: evaluate.zero_shot.verbs: verbs.txt"
+
+
+def test_explanations_are_put_to_the_test_each_on_its_model(invoke, folder: Path) -> None:
+    flags = ("--set", "evaluate.tasks=[explain, explain_classes]", "--set", "evaluate.explain.num_segments=3")
+    outcome = invoke("evaluate", "tiny.yaml", *flags, "--overwrite")
+    assert outcome.exit_code == 0, outcome.err
+    lines = outcome.out.splitlines()
+    assert "explanations of the cloze: nats lost to hidden clips, 3 segments" in lines
+    assert "explanations of classes: nats lost to hidden clips, 3 segments" in lines
+    metrics = json.loads(invoke("evaluate", "tiny.yaml", *flags, "--json").out)["metrics"]
+    for name in ("explain.verb", "explain.object", "explain_classes"):
+        for method in ("occlusion", "gradients", "attention"):
+            assert f"{name}.{method}.above_random" in metrics
+            assert metrics[f"{name}.{method}.random"] == metrics[f"{name}.occlusion.random"]
+    told = [line for line in lines if line.startswith("  verb, occlusion")]
+    assert told[0].split()[2] == f"{metrics['explain.verb.occlusion']:.3f}"
+    written = (folder / "runs/tiny/evaluate/predictions_explain.jsonl").read_text().splitlines()
+    assert [json.loads(line)["question"] for line in written] == ["explain.verb"] * 3 + ["explain.object"] * 3
+    other = invoke("evaluate", "tiny.yaml", *flags, "--set", "evaluate.explain.hidden_shares=[0.5]")
+    assert other.exit_code == 2
+    assert "evaluate.explain.hidden_shares" in other.err
+    alone = json.loads(invoke("evaluate", "tiny.yaml", *flags, *_flags(MODELS[1]), "--json").out)
+    assert {name.split(".")[0] for name in alone["metrics"]} == {"explain_classes"}

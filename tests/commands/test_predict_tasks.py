@@ -189,22 +189,31 @@ def test_a_run_that_learned_captions_says_them_and_measures_them(
     assert len(lines) == 1 + len(document["captions"])
 
 
-@pytest.mark.parametrize("method", ["occlusion", "gradients"])
+@pytest.mark.parametrize(
+    ("method", "unit", "told"),
+    [
+        ("occlusion", "nats", "carried by 00:0"),
+        ("gradients", "nats", "carried by 00:0"),
+        ("attention", "share", "looked most at 00:0"),
+    ],
+)
 def test_an_explanation_weighs_every_clip_of_a_segment_and_is_drawn(
-    invoke, finished_run, short_clip, tmp_path, method
+    invoke, finished_run, short_clip, tmp_path, method, unit, told
 ) -> None:
     flags = ("--model", finished_run.root, "--explain", method, "--picture", tmp_path / "why.html")
     outcome = invoke("predict", short_clip, *flags)
     assert outcome.exit_code == 0, outcome.err
-    assert outcome.out.count("carried by 00:0") == 3
+    assert outcome.out.count(told) == 3
     document = json.loads(invoke("predict", short_clip, *flags, "--jsonl").out)
     [segment] = document["segments"]
     assert list(segment["explanations"]) == list(segment["answers"])
     for question, explanation in segment["explanations"].items():
         assert explanation["answer"] == segment["answers"][question][0]["answer"]
-        assert explanation["method"] == method
+        assert (explanation["method"], explanation["unit"]) == (method, unit)
         assert [clip["start_seconds"] for clip in explanation["clips"]] == [0.0, 1.5]
     page = (tmp_path / "why.html").read_text()
     assert page.count('class="bar"') == 6
+    assert page.count(" of attention</span>" if unit == "share" else " nats</span>") == 6
+    assert ("They tell no for from against." in page) == (unit == "share")
     plain = json.loads(invoke("predict", short_clip, "--model", finished_run.root, "--jsonl").out)
     assert "explanations" not in plain["segments"][0]

@@ -1,4 +1,4 @@
-"""Explanations: occlusion is what hiding each clip costs, integrated gradients sum to what the clips are worth."""
+"""Explanations: what hiding each clip costs, gradients that sum to what the clips are worth, where attention leads."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,9 @@ import torch
 from small_models import NUM_WORDS, small_classifier, small_model, small_tokenizer
 
 from videobert_cli.core.model.attention import SequenceLayout
+from videobert_cli.core.model.attention_record import recorded_attention
 from videobert_cli.core.tasks.classify import class_probabilities
-from videobert_cli.core.tasks.explain import explain
+from videobert_cli.core.tasks.explain import METHODS, explain, log_probabilities
 from videobert_cli.core.tasks.explained_questions import AskedClass, AskedCloze
 from videobert_cli.core.tasks.visual_questions import MASKED
 from videobert_cli.core.tasks.zero_shot import Cloze
@@ -41,7 +42,7 @@ def test_what_is_explained_is_what_the_task_says() -> None:
 
 @pytest.mark.parametrize("asked", [asked_cloze(), AskedClass(CLASSIFIER, TOKENIZER, number=1)])
 def test_occlusion_is_what_each_hidden_clip_costs(asked) -> None:
-    found = explain(asked, WORDS, answer="a", method="occlusion")
+    found = explain(asked, WORDS, method="occlusion")
     whole = log_probability(asked, WORDS)
     for clip, weight in enumerate(found.weights):
         hidden = WORDS.copy()
@@ -61,7 +62,7 @@ def at_the_start(asked):
 
 @pytest.mark.parametrize("asked", [asked_cloze(), AskedClass(CLASSIFIER, TOKENIZER, number=1)])
 def test_integrated_gradients_sum_to_what_the_clips_are_worth(asked) -> None:
-    found = explain(asked, WORDS, answer="a", method="gradients")
+    found = explain(asked, WORDS, method="gradients")
     worth = log_probability(asked, WORDS) - at_the_start(asked)
     assert abs(worth) > 0.01
     assert sum(found.weights) == pytest.approx(worth, rel=0.01, abs=1e-3)
@@ -85,16 +86,47 @@ def test_gradients_are_captums() -> None:
     )
     first = asked.first_clip
     weights = theirs[0].sum(-1)[first : first + len(WORDS)].detach().numpy()
-    np.testing.assert_allclose(
-        explain(asked, WORDS, answer="a", method="gradients").weights, weights, atol=2e-4
-    )
+    np.testing.assert_allclose(explain(asked, WORDS, method="gradients").weights, weights, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("asked", "places", "first"),
+    [
+        # [CLS] pour [MASK] [MASK] [>] and the clips; the object is the second mask.
+        (asked_cloze(), [3], 5),
+        (asked_cloze("cut fry"), [3, 4], 6),
+        (AskedClass(CLASSIFIER, TOKENIZER, number=1), [0], 1),
+    ],
+)
+def test_attention_is_shared_from_where_the_answer_is_read(asked, places, first) -> None:
+    batch = asked.batch([WORDS])
+    ids = batch.input_ids_S.tolist()
+    wanted = TOKENIZER.mask_id if places != [0] else ids[0]
+    assert [ids[place] for place in places] == [wanted] * len(places)
+    [heads] = recorded_attention(asked.model.bert, batch).numpy()
+    mean = (heads[0] + heads[1]) / 2
+    # One layer: a clip gets half of what the places attend to it, and none of the residual, which stays with them.
+    expected = sum(mean[place] / 2 for place in places) / len(places)
+    found = explain(asked, WORDS, method="attention")
+    assert found.unit == "share"
+    np.testing.assert_allclose(found.weights, expected[first : first + 4], atol=6e-5)
+    assert 0 < sum(found.weights) < 0.5
+    assert min(found.weights) >= 0
+
+
+def test_many_questions_are_asked_in_portions() -> None:
+    asked = asked_cloze()
+    words = np.random.default_rng(0).integers(0, NUM_WORDS, (130, 4))
+    found = log_probabilities(asked, list(words))
+    for number in (0, 63, 64, 129):
+        assert found[number] == pytest.approx(log_probability(asked, words[number]), abs=1e-5)
 
 
 def test_clips_that_do_not_fit_were_not_read_and_carried_nothing() -> None:
     many = np.random.default_rng(0).integers(0, NUM_WORDS, 30)
-    for method in ("occlusion", "gradients"):
+    for method in METHODS:
         asked = asked_cloze()
-        found = explain(asked, many, answer="a", method=method)
+        found = explain(asked, many, method=method)
         assert len(found.weights) == 30
         assert set(found.weights[asked.max_num_clips :]) == {0.0}
         assert any(found.weights[: asked.max_num_clips])

@@ -26,6 +26,9 @@ _BASELINES = (
     "encoder",
     "word_histogram",
     "nearest_neighbour",
+    "random",
+    "least_first",
+    "all_hidden",
 )
 
 

@@ -46,7 +46,7 @@ def _segment_lines(segments: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             shown = "  ".join(f"{answer['answer']} {answer['confidence']:.2f}" for answer in answers)
             yield f"    {question:<20} {shown}"
             if explanation := segment.get("explanations", {}).get(question):
-                yield f"    {'':<20} carried by {_carriers(explanation)}"
+                yield f"    {'':<20} {_carriers(explanation)}"
 
 
 def _caption_lines(segments: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -85,9 +85,16 @@ def _words(clip: Mapping[str, Any]) -> str:
 
 
 def _carriers(explanation: Mapping[str, Any]) -> str:
-    """Return the clip that carried an answer most, and the one that spoke most against it where there is one."""
+    """Return the clip that carried an answer most, and the one that spoke most against it where there is one.
+
+    Attention has no for and against: the clip most looked at, with its share, and that of all clips.
+    """
     clips = sorted(explanation["clips"], key=lambda clip: -clip["weight"])
-    shown = f"{_clock(clips[0]['start_seconds'])} ({clips[0]['weight']:+.2f})"
+    if explanation["unit"] == "share":
+        total = sum(clip["weight"] for clip in clips)
+        first = f"{_clock(clips[0]['start_seconds'])} ({clips[0]['weight']:.3f}"
+        return f"looked most at {first} of the attention, {total:.3f} to all clips)"
+    shown = f"carried by {_clock(clips[0]['start_seconds'])} ({clips[0]['weight']:+.2f})"
     if clips[-1]["weight"] < 0:
         shown += f", against it {_clock(clips[-1]['start_seconds'])} ({clips[-1]['weight']:+.2f})"
     return shown

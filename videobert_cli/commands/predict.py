@@ -84,7 +84,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
         typer.Option(
             "--explain",
             metavar="METHOD",
-            help="Which clips carried the timeline's answers: occlusion or gradients.",
+            help="Which clips carried the timeline's answers: occlusion, gradients or attention.",
         ),
     ] = None,
     picture: Annotated[

@@ -14,6 +14,14 @@ _FORECAST_COLUMNS = (
     (".most_frequent", "most frequent"),
     (".chance", "chance"),
 )
+_EXPLAIN_COLUMNS = (
+    ("", "most first"),
+    (".random", "random"),
+    (".least_first", "least first"),
+    (".above_random.low", "above, low"),
+    (".above_random.high", "above, high"),
+)
+_EXPLAIN_METHODS = ("occlusion", "gradients", "attention")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +97,22 @@ _TABLES = (
         count="summarize.num_videos",
         rows=(("summarize.segment_recall", "segments shown"), ("summarize.explained", "explained")),
         columns=(("", "score"), (".even", "even"), (".chance", "chance")),
+    ),
+    _Table(
+        title="explanations of the cloze: nats lost to hidden clips",
+        count="explain.num_segments",
+        rows=tuple(
+            (f"explain.{slot}.{method}", f"{slot}, {method}")
+            for slot in ("verb", "object")
+            for method in _EXPLAIN_METHODS
+        ),
+        columns=_EXPLAIN_COLUMNS,
+    ),
+    _Table(
+        title="explanations of classes: nats lost to hidden clips",
+        count="explain_classes.num_segments",
+        rows=tuple((f"explain_classes.{method}", method) for method in _EXPLAIN_METHODS),
+        columns=_EXPLAIN_COLUMNS,
     ),
 )
 _CLASSIFY_COLUMNS = (

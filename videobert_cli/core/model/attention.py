@@ -107,10 +107,17 @@ def attend_one_by_one(
     """Return what `attend` must without dropout, one sequence at a time: slow and plain, for tests."""
     outputs = []
     for start, stop in itertools.pairwise(layout.cu_seqlens.tolist()):
-        query, key, value = (x[start:stop].transpose(0, 1) for x in (query_SND, key_SND, value_SND))
-        scores_NTT = query @ key.transpose(1, 2) / query.shape[-1] ** 0.5
-        outputs.append((scores_NTT.softmax(-1) @ value).transpose(0, 1))
+        query_TND, key_TND, value_TND = (x[start:stop] for x in (query_SND, key_SND, value_SND))
+        shares_NTT = attention_shares(query_TND, key_TND)
+        outputs.append((shares_NTT @ value_TND.transpose(0, 1)).transpose(0, 1))
     return torch.cat(outputs)
+
+
+def attention_shares(query_TND: Tensor, key_TND: Tensor) -> Tensor:
+    """Return how each token of one sequence shares its attention, [N, T, T]: row i sums to 1 over all tokens."""
+    query_NTD, key_NTD = query_TND.transpose(0, 1), key_TND.transpose(0, 1)
+    scores_NTT: Tensor = query_NTD @ key_NTD.transpose(1, 2) / query_NTD.shape[-1] ** 0.5
+    return scores_NTT.softmax(-1)
 
 
 def _attend_grid_plain(

@@ -11,6 +11,10 @@ WordPicture = Callable[[int], str | None]
 ClipPicture = Callable[[float], str | None]
 
 _NEAREST = "The picture of a word is the training clip nearest to its centroid."
+_LOOKED = (
+    "Bars compare the clips' shares of the model's attention; the rest of it is on the text and the special tokens. "
+    "They tell no for from against."
+)
 
 
 def answer_sheet(
@@ -22,8 +26,9 @@ def answer_sheet(
         *_forecast_strips(document, word_picture=word_picture, clip_picture=clip_picture),
         *_summary_strips(document, clip_picture=clip_picture),
     ]
-    told = [*([_NEAREST] if "forecast" in document else []), *notes]
-    return Sheet(title=str(document["video"]), strips=tuple(strips), notes=tuple(told))
+    told = [_NEAREST] if "forecast" in document else []
+    told += [_LOOKED] if _has_shares(document) else []
+    return Sheet(title=str(document["video"]), strips=tuple(strips), notes=(*told, *notes))
 
 
 def text_sheet(answer: Mapping[str, Any], *, word_picture: WordPicture, notes: Sequence[str]) -> Sheet:
@@ -75,7 +80,7 @@ def _timeline_strips(document: Mapping[str, Any], *, clip_picture: ClipPicture) 
         for question, explanation in explained.items():
             yield Strip(
                 head=f"{times}  {question}: {explanation['answer']}",
-                cells=_weighted_cells(explanation["clips"], clip_picture=clip_picture),
+                cells=_weighted_cells(explanation, clip_picture=clip_picture),
             )
     for segment in document.get("captions", ()):
         times = f"{clock(segment['start_seconds'])} - {clock(segment['end_seconds'])}"
@@ -96,12 +101,23 @@ def _plain_cells(segment: Mapping[str, Any], *, clip_picture: ClipPicture) -> tu
     )
 
 
-def _weighted_cells(clips: Sequence[Mapping[str, Any]], *, clip_picture: ClipPicture) -> tuple[Cell, ...]:
+def _has_shares(document: Mapping[str, Any]) -> bool:
+    return any(
+        explanation["unit"] == "share"
+        for segment in document.get("segments", ())
+        for explanation in segment.get("explanations", {}).values()
+    )
+
+
+def _weighted_cells(explanation: Mapping[str, Any], *, clip_picture: ClipPicture) -> tuple[Cell, ...]:
+    """Return the clips with bars as long as their part of the largest weight, which is told in its unit."""
+    clips = explanation["clips"]
+    told = "{:.3f} of attention" if explanation["unit"] == "share" else "{:+.2f} nats"
     largest = max((abs(clip["weight"]) for clip in clips), default=0.0) or 1.0
     return tuple(
         Cell(
             picture=clip_picture(_middle(clip)),
-            lines=(clock(clip["start_seconds"]), f"{clip['weight']:+.2f} nats"),
+            lines=(clock(clip["start_seconds"]), told.format(clip["weight"])),
             share=clip["weight"] / largest,
         )
         for clip in clips

@@ -3,7 +3,10 @@
 `occlusion` hides one clip at a time behind a [MASK] and takes what the answer's log-probability loses (Zeiler and
 Fergus, ECCV 2014, for pictures). `gradients` are integrated gradients (Sundararajan, Taly and Yan, ICML 2017): the
 slope of the log-probability along the straight way from clips that all have the [MASK]'s embedding to those seen,
-summed over each clip's embedding; over all clips they sum to what the answer gains on that way.
+summed over each clip's embedding; over all clips they sum to what the answer gains on that way. `attention` is the
+attention rollout (Abnar and Zuidema, ACL 2020): where the attention of all layers together leads from the places
+that the answer is read at. It knows the question, not the answer, and no sign: it says where the model looked, not
+what spoke for what.
 """
 
 from collections.abc import Sequence
@@ -15,29 +18,43 @@ import torch
 from torch import Tensor
 
 from videobert_cli.core.model.attention import SequenceLayout
+from videobert_cli.core.model.attention_record import recorded_attention
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.sequences.packing import PackedBatch
-from videobert_cli.core.tasks.visual_questions import MASKED
+from videobert_cli.core.tasks.visual_questions import BATCH_NUM_SEQUENCES, MASKED
 
-# Shapes: T clips of a segment, S tokens of a sequence, B steps, H hidden size.
+# Shapes: T clips of a segment, S tokens of a sequence, B steps or sequences, H hidden size, L layers, N heads.
 
-Method = Literal["occlusion", "gradients"]
+Method = Literal["occlusion", "gradients", "attention"]
+METHODS: tuple[Method, ...] = ("occlusion", "gradients", "attention")
 # Points on the way; the sum of weights is then within a hundredth of the whole (tests/tasks/test_explain.py).
 _NUM_STEPS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """How much each clip of a segment carried an answer, in nats of its log-probability, in order of time."""
+    """How much each clip of a segment carried an answer, in order of time.
+
+    Weights are nats of the answer's log-probability; with `attention` shares of all that was looked at, text included.
+    """
 
     answer: str
     method: Method
     weights: tuple[float, ...]
 
+    @property
+    def unit(self) -> Literal["nats", "share"]:
+        """What the weights are counted in."""
+        return "share" if self.method == "attention" else "nats"
+
 
 class AskedSequence(Protocol):
     """A question about words with the log-probability of one answer."""
+
+    @property
+    def answer(self) -> str:
+        """The answer."""
 
     def batch(self, words: Sequence[np.ndarray]) -> PackedBatch:
         """Return the question about each of `words` (T,), `MASKED` where a clip is hidden, on the model's device."""
@@ -50,6 +67,10 @@ class AskedSequence(Protocol):
         """The place of the first clip in a sequence."""
 
     @property
+    def answer_places(self) -> tuple[int, ...]:
+        """The places in a sequence that the answer is read at."""
+
+    @property
     def max_num_clips(self) -> int:
         """How many clips fit in a sequence; further ones are not read."""
 
@@ -58,23 +79,36 @@ class AskedSequence(Protocol):
         """The model that is asked."""
 
 
-def explain(asked: AskedSequence, words_T: np.ndarray, *, answer: str, method: Method) -> Explanation:
+def explain(asked: AskedSequence, words_T: np.ndarray, *, method: Method) -> Explanation:
     """Return how much each word (T,) of a segment carried an answer; clips that were not read carried nothing."""
-    weigh = _occlusion if method == "occlusion" else _integrated_gradients
-    weights = np.zeros(len(words_T))
+    weights_T = clip_weights(asked, words_T, method=method)
+    weights = tuple(round(float(weight), 4) for weight in weights_T)
+    return Explanation(answer=asked.answer, method=method, weights=weights)
+
+
+def clip_weights(asked: AskedSequence, words_T: np.ndarray, *, method: Method) -> np.ndarray:
+    """Return the weight (T,) of each word of a segment, 0 for those that were not read."""
+    weigh = {"occlusion": _occlusion, "gradients": _integrated_gradients, "attention": _attention}[method]
+    weights_T = np.zeros(len(words_T))
     read_T = words_T[: asked.max_num_clips]
-    weights[: len(read_T)] = weigh(asked, read_T)
-    return Explanation(
-        answer=answer, method=method, weights=tuple(round(float(weight), 4) for weight in weights)
-    )
+    weights_T[: len(read_T)] = weigh(asked, read_T)
+    return weights_T
 
 
 @torch.no_grad()
+def log_probabilities(asked: AskedSequence, words: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the answer's log-probability (B,) beside each of `words` (T,), `MASKED` where a clip is hidden."""
+    found = []
+    for start in range(0, len(words), BATCH_NUM_SEQUENCES):
+        batch = asked.batch(words[start : start + BATCH_NUM_SEQUENCES])
+        found.append(asked.log_probability(asked.model.bert(batch).hidden_SH, batch).float().cpu().numpy())
+    return np.concatenate(found)
+
+
 def _occlusion(asked: AskedSequence, words_T: np.ndarray) -> np.ndarray:
-    hidden = np.repeat(words_T[None].astype(np.int64), len(words_T), axis=0)
-    np.fill_diagonal(hidden, MASKED)
-    batch = asked.batch([words_T, *hidden])
-    found_B = asked.log_probability(_encoded(asked, batch), batch).cpu().numpy()
+    hidden_TT = np.repeat(words_T[None].astype(np.int64), len(words_T), axis=0)
+    np.fill_diagonal(hidden_TT, MASKED)
+    found_B = log_probabilities(asked, [words_T, *hidden_TT])
     return np.asarray(found_B[0] - found_B[1:])
 
 
@@ -96,6 +130,23 @@ def _integrated_gradients(asked: AskedSequence, words_T: np.ndarray) -> np.ndarr
     return np.asarray(weights_S[first : first + num].detach().cpu().numpy())
 
 
-def _encoded(asked: AskedSequence, batch: PackedBatch) -> Tensor:
-    hidden_SH: Tensor = asked.model.bert.encoder(asked.model.bert.embeddings(batch), SequenceLayout.of(batch))
-    return hidden_SH
+def _attention(asked: AskedSequence, words_T: np.ndarray) -> np.ndarray:
+    attention_LNSS = recorded_attention(asked.model.bert, asked.batch([words_T])).cpu().numpy()
+    shares_S = rollout(attention_LNSS)[list(asked.answer_places)].mean(axis=0)
+    return np.asarray(shares_S[asked.first_clip : asked.first_clip + len(words_T)])
+
+
+def rollout(attention_LNSS: np.ndarray) -> np.ndarray:
+    """Return where the attention of all layers leads (S, S): row i shares 1 among the tokens that token i comes from.
+
+    Heads count alike, and half of each layer is the residual that passes by its attention (their section 3).
+
+    >>> rollout(np.full((1, 2, 2, 2), 0.5))
+    array([[0.75, 0.25],
+           [0.25, 0.75]])
+    """
+    itself_SS = np.eye(attention_LNSS.shape[-1])
+    shares_SS = itself_SS
+    for heads_NSS in attention_LNSS:
+        shares_SS = (0.5 * heads_NSS.mean(axis=0) + 0.5 * itself_SS) @ shares_SS
+    return shares_SS

@@ -9,11 +9,11 @@ from torch import Tensor
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
 from videobert_cli.core.sequences.packing import PackedBatch, pack
-from videobert_cli.core.tasks.classify import word_sequences
+from videobert_cli.core.tasks.classify import class_probabilities, word_sequences
 from videobert_cli.core.tasks.zero_shot import Cloze, Slot
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 
-# Shapes: T clips, S tokens, B sequences, P masked positions, H hidden size.
+# Shapes: T clips, S tokens, B sequences, P masked positions, H hidden size, N segments, C candidates or classes.
 
 
 class AskedCloze:
@@ -29,6 +29,7 @@ class AskedCloze:
         answer: str,
     ) -> None:
         self.model = model
+        self.answer = answer
         self._cloze = Cloze(model, tokenizer, template=template)
         self._pieces = tokenizer.text_ids(answer)
         self._text_L, self._first_mask = self._cloze.text(slot=slot, num_pieces=len(self._pieces))
@@ -37,6 +38,12 @@ class AskedCloze:
     def first_clip(self) -> int:
         """The place of the first clip: after [CLS], the text and [>]."""
         return len(self._text_L) + 2
+
+    @property
+    def answer_places(self) -> tuple[int, ...]:
+        """The places of the answer's masks: one for each of its WordPieces, after [CLS]."""
+        first = self._first_mask + 1
+        return tuple(range(first, first + len(self._pieces)))
 
     @property
     def max_num_clips(self) -> int:
@@ -51,7 +58,7 @@ class AskedCloze:
     def log_probability(self, hidden_SH: Tensor, batch: PackedBatch) -> Tensor:
         """Return the answer's mean log-probability [B]."""
         pieces_P = torch.tensor(self._pieces, device=hidden_SH.device)
-        offsets_P = torch.arange(len(pieces_P), device=hidden_SH.device) + self._first_mask + 1
+        offsets_P = torch.tensor(self.answer_places, device=hidden_SH.device)
         positions = (batch.cu_seqlens[:-1].long()[:, None] + offsets_P).reshape(-1)
         head = self.model.cls.predictions
         rows = head.transform(hidden_SH.index_select(0, positions))
@@ -68,12 +75,18 @@ class AskedClass:
     ) -> None:
         self.model = model
         self._tokenizer = tokenizer
+        self.answer = model.config.id2label[number]
         self._number = number
 
     @property
     def first_clip(self) -> int:
         """The place of the first clip: after [CLS]."""
         return 1
+
+    @property
+    def answer_places(self) -> tuple[int, ...]:
+        """The place of [CLS]."""
+        return (0,)
 
     @property
     def max_num_clips(self) -> int:
@@ -90,3 +103,28 @@ class AskedClass:
         """Return the class's log-probability [B]."""
         logits_BC = self.model.logits_of(hidden_SH, batch)
         return self.model.log_probabilities(logits_BC)[:, self._number]
+
+
+def asked_of_cloze(
+    model: VideoBERTForPreTraining,
+    tokenizer: VideoBERTTokenizer,
+    *,
+    template: str,
+    slot: Slot,
+    candidates: Sequence[str],
+    words: Sequence[np.ndarray],
+) -> list[AskedCloze]:
+    """Return for each segment's words (T,) the question with its best answer among the candidates."""
+    scores_NC = Cloze(model, tokenizer, template=template).scores(words, slot=slot, candidates=candidates)
+    return [
+        AskedCloze(model, tokenizer, template=template, slot=slot, answer=candidates[best])
+        for best in scores_NC.argmax(axis=1)
+    ]
+
+
+def asked_of_classifier(
+    model: VideoBERTForSequenceClassification, tokenizer: VideoBERTTokenizer, *, words: Sequence[np.ndarray]
+) -> list[AskedClass]:
+    """Return for each segment's words (T,) the question with its best class."""
+    probabilities_NC = class_probabilities(model, tokenizer, words=words)
+    return [AskedClass(model, tokenizer, number=int(best)) for best in probabilities_NC.argmax(axis=1)]

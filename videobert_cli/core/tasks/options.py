@@ -18,6 +18,8 @@ EvaluateTask = Literal[
     "caption",
     "linear_probe",
     "few_shot",
+    "explain",
+    "explain_classes",
 ]
 PredictTask = Literal["timeline", "caption", "forecast", "summarize"]
 PAPER_TEMPLATE = "now let me show you how to [MASK] the [MASK]"
@@ -106,6 +108,19 @@ class FewShotOptions(Options):
     num_draws: int = Field(default=5, ge=1, description="Draws of these segments; the mean counts.")
 
 
+class ExplainEvaluateOptions(Options):
+    """`evaluate.explain:` how explanations of the cloze and of a classifier (`explain_classes`) are put to the test."""
+
+    num_segments: int = Field(
+        default=200, ge=1, description="At most so many labelled segments, drawn by the run's seed."
+    )
+    hidden_shares: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(0.25, 0.5, 0.75),
+        min_length=1,
+        description="Shares of a segment's clips that are hidden, the most important first; one at least, never all.",
+    )
+
+
 class ClassifyOptions(Options):
     """`evaluate.classify:` how answers are counted, and what is measured beside the classifier."""
 
@@ -145,7 +160,9 @@ class EvaluateOptions(Options):
         "`forecast`: the words of coming clips; `text_to_video`: the words that sentences call for; "
         "`summarize`: whether key clips are of the labelled segments; `retrieval`: whether sentences find their "
         "segments; `caption`: what is said of segments against what was said; `linear_probe`: verbs and "
-        "objects by a linear classifier on the raw features; `few_shot`: classes from few labels.",
+        "objects by a linear classifier on the raw features; `few_shot`: classes from few labels; `explain`, "
+        "`explain_classes`: whether hiding the clips that explanations name costs the cloze's and the classifier's "
+        "answers more than hiding any.",
     )
     split: Literal["train", "validation", "test"] = Field(
         default="test", description="The videos to measure on."
@@ -175,10 +192,15 @@ class EvaluateOptions(Options):
     few_shot: FewShotOptions = Field(
         default=FewShotOptions(), description="How many labels are learned from."
     )
+    explain: ExplainEvaluateOptions = Field(
+        default=ExplainEvaluateOptions(), description="How explanations are put to the test."
+    )
 
     def remembered(self) -> dict[str, Any]:
         """Return the settings that the scores depend on: without the sections of tasks that are not measured."""
         sections = {"forecast", "summarize", "retrieval", "caption", "few_shot"} - set(self.tasks)
+        if not {"explain", "explain_classes"} & set(self.tasks):
+            sections |= {"explain"}
         if self.zero_shot == ZeroShotOptions():
             sections |= {"zero_shot"}
         if self.classify == ClassifyOptions() or "classify" not in self.tasks:
@@ -186,7 +208,7 @@ class EvaluateOptions(Options):
         return {name: value for name, value in self.settings().items() if name not in sections}
 
 
-Explain = Literal["none", "occlusion", "gradients"]
+Explain = Literal["none", "occlusion", "gradients", "attention"]
 
 
 class PredictOptions(Options):
@@ -205,8 +227,8 @@ class PredictOptions(Options):
     )
     explain: Explain = Field(
         default="none",
-        description="How each clip's part in the best answers of the timeline is found: by hiding it, or by integrated "
-        "gradients.",
+        description="How each clip's part in the best answers of the timeline is found: by hiding it, by integrated "
+        "gradients, or by following the attention of all layers (rollout).",
     )
     horizons: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(1, 2, 4), min_length=1, description="`forecast`: how many clips after the last one."

@@ -87,7 +87,7 @@ def _explanation(video: WatchedVideo, first: int, found: Explanation) -> dict[st
     clips = [
         {**_times(video, first + number), "weight": weight} for number, weight in enumerate(found.weights)
     ]
-    return {"answer": found.answer, "method": found.method, "clips": clips}
+    return {"answer": found.answer, "method": found.method, "unit": found.unit, "clips": clips}
 
 
 def _caption(models: Sequence[LoadedModel], options: PredictOptions) -> Ask:

@@ -85,8 +85,8 @@ class Timeline:
         """
         found: dict[str, Explanation] = {}
         for loaded in self._models:
-            for question, asked, answer in _explained(loaded, segment):
-                found[question] = explain(asked, words_T, answer=answer, method=method)
+            for question, asked in _explained(loaded, segment):
+                found[question] = explain(asked, words_T, method=method)
         return found
 
     def _answers(
@@ -141,13 +141,13 @@ def _classes(model: VideoBERTForSequenceClassification) -> list[str]:
 
 def _explained(
     loaded: LoadedModel, segment: TimelineSegment
-) -> Iterator[tuple[str, AskedCloze | AskedClass, str]]:
-    """Yield each question of a model with what is asked of it, and the segment's best answer."""
+) -> Iterator[tuple[str, AskedCloze | AskedClass]]:
+    """Yield each question of a model with the segment's best answer to it."""
     model, tokenizer = loaded.model, loaded.tokenizer
     if isinstance(model, VideoBERTForSequenceClassification):
         question = f"{loaded.questions.label} (classified)"
         answer = segment.answers[question][0].answer
-        yield question, AskedClass(model, tokenizer, number=model.config.label2id[answer]), answer
+        yield question, AskedClass(model, tokenizer, number=model.config.label2id[answer])
     elif isinstance(model, VideoBERTForPreTraining):
         for slot in SLOTS:
             if slot in segment.answers:
@@ -155,4 +155,4 @@ def _explained(
                 asked = AskedCloze(
                     model, tokenizer, template=loaded.questions.template, slot=slot, answer=answer
                 )
-                yield slot, asked, answer
+                yield slot, asked

@@ -22,7 +22,7 @@ from videobert_cli.pipeline.run import Run
 def _measure(run: Run) -> TaskResult:
     loaded = load_model(run.model_of("finetune"), device=run.device)
     require_same_codebook(run, loaded.directory)
-    model, head = _classifier(run, loaded)
+    model, head = classifier_of(run, loaded)
     options, unit = run.recipe.evaluate, run.recipe.finetune.unit
     units = labelled_units(run.segments, head=head, unit=unit)
     known = [each for each in units if set(each.values) & set(head.classes)]
@@ -47,7 +47,7 @@ def _measure(run: Run) -> TaskResult:
     return replace(result, files={"confusion_classify.png": picture})
 
 
-def _classifier(run: Run, loaded: LoadedModel) -> tuple[VideoBERTForSequenceClassification, LabelHead]:
+def classifier_of(run: Run, loaded: LoadedModel) -> tuple[VideoBERTForSequenceClassification, LabelHead]:
     """Return the classifier, and its classes as a head of the recipe's column.
 
     Raises:

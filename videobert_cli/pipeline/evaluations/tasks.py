@@ -5,6 +5,7 @@ from videobert_cli.errors import InputError
 from videobert_cli.pipeline.evaluations import (
     caption,
     classify,
+    explain,
     forecast,
     labels,
     probes,
@@ -29,6 +30,8 @@ EVALUATIONS: dict[str, Evaluation] = {
         caption.EVALUATION,
         probes.LINEAR_PROBE,
         probes.FEW_SHOT,
+        explain.CLOZE,
+        explain.CLASSES,
     )
 }
 

@@ -19,7 +19,7 @@ def _measure(run: Run) -> TaskResult:
     labelled = with_labels(run.segments, options.verb, options.object)
     segments = [segment for segment in labelled if segment.split == options.split]
     columns = (options.verb, options.object)
-    candidates = _candidates(run, loaded.questions)
+    candidates = candidates_of(run, loaded.questions)
     clozes = [
         Cloze(model, loaded.tokenizer, template=template)
         for template in options.zero_shot.templates or (options.template,)
@@ -35,7 +35,7 @@ def _measure(run: Run) -> TaskResult:
             if segment.split == "train"
         ),
     )
-    known = _known(segments, columns=columns, candidates=candidates)
+    known = known_segments(segments, columns=columns, candidates=candidates)
     more: dict[str, float] = {}
     if len(clozes) > 1:
         more |= template_metrics(clozes, known, columns=columns, candidates=candidates)
@@ -46,7 +46,7 @@ def _measure(run: Run) -> TaskResult:
     return replace(result, metrics={**result.metrics, **more}, text=text)
 
 
-def _known(
+def known_segments(
     segments: list[LabelledWords], *, columns: tuple[str, str], candidates: Candidates
 ) -> list[LabelledWords]:
     """Return the segments whose verb and object are candidates: those that are measured."""
@@ -58,7 +58,7 @@ def _known(
     ]
 
 
-def _candidates(run: Run, questions: Questions) -> Candidates:
+def candidates_of(run: Run, questions: Questions) -> Candidates:
     """Return the verbs and objects of the recipe's files, else those of the training videos."""
     options = run.recipe.evaluate.zero_shot
     return Candidates(
