@@ -105,7 +105,7 @@ def test_words_alone_are_refused_before_anything_is_made(encoder: str, tmp_path:
     stage.require(make_run(tmp_path, *kept, "finetune.caption.encoder=cloze"))
     run = make_run(tmp_path, *kept, f"finetune.caption.encoder={encoder}")
     with pytest.raises(
-        InputError, match="a captioner of this encoder reads features, and extraction kept words"
+        InputError, match="the captioner reads features, and extraction kept words"
     ) as refused:
         stage.require(run)
     assert (refused.value.at, refused.value.exit_code) == ("extract.keep", 3)

@@ -61,7 +61,7 @@ def require_caption_features(run: Run) -> SegmentFeatures:
         InputError: Extraction kept words alone.
     """
     return require_segment_features(
-        run, reader="a captioner of this encoder", otherwise="--set finetune.caption.encoder=cloze"
+        run, reader="the captioner", otherwise="--set finetune.caption.encoder=cloze"
     )
 
 
