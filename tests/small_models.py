@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from videobert_cli.core.model.caption_config import CaptionEncoder, CaptionerConfig
+from videobert_cli.core.model.caption_config import WITH_FEATURES, CaptionEncoder, CaptionerConfig
 from videobert_cli.core.model.captioning import VideoBERTForCaptioning
 from videobert_cli.core.model.classification import VideoBERTForSequenceClassification
 from videobert_cli.core.model.config import VideoBERTConfig
@@ -13,6 +13,8 @@ from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cut", "fry", "pour", "[>]"]
 NUM_WORDS = 8
 NUM_POSITIONS = 12
+# The size of the raw features of captioners that look at them.
+FEATURE_SIZE = 5
 
 
 def small_tokenizer() -> VideoBERTTokenizer:
@@ -40,6 +42,7 @@ def small_captioner(*, encoder: CaptionEncoder = "end_to_end", num_tokens: int =
         max_num_tokens=num_tokens,
         question_ids=(*tokenizer.text_ids("pour"), tokenizer.mask_id),
         mask_id=tokenizer.mask_id,
+        feature_size=FEATURE_SIZE if encoder in WITH_FEATURES else 0,
     )
     return VideoBERTForCaptioning(replace(_config(), captioner=captioner), seed=1).eval()
 

@@ -162,8 +162,9 @@ def test_in_needs_a_sentence_and_has_a_model_of_its_own(invoke, finished_run) ->
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("encoder", ["cloze", "cloze_and_features"])
 def test_a_run_that_learned_captions_says_them_and_measures_them(
-    invoke, finished_run, tmp_path, monkeypatch
+    encoder, invoke, finished_run, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.chdir(finished_run.copy(tmp_path))
     early = invoke("predict", finished_run.video, "--model", "runs/tiny", "--task", "caption")
@@ -171,7 +172,7 @@ def test_a_run_that_learned_captions_says_them_and_measures_them(
     assert early.error_lines[0] == "error: caption needs a model that learned it; none of those given did"
     few = [
         word
-        for key in ("loop.num_steps=6", "loop.save_every_steps=6", "encoder=cloze")
+        for key in ("loop.num_steps=6", "loop.save_every_steps=6", f"encoder={encoder}")
         for word in ("--set", f"finetune.caption.{key}")
     ]
     measured = invoke(

@@ -31,7 +31,7 @@ class Says:
     def __init__(self, *texts: str) -> None:
         self._texts = texts
 
-    def captions(self, words):
+    def captions(self, words, *, features=()):
         if words == [None]:
             return [[Caption(text="nothing at all to see", score=-1.0)]]
         return [[Caption(text=text, score=-1.0), Caption(text="another", score=-2.0)] for text in self._texts]

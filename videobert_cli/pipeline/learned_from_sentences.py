@@ -13,7 +13,11 @@ from videobert_cli.pipeline.events import loop_events
 from videobert_cli.pipeline.learned_model import publish_learned, require_same_codebook, training_summary
 from videobert_cli.pipeline.ranks import call_for_help
 from videobert_cli.pipeline.run import Run
-from videobert_cli.pipeline.shown_sentences import sentences_by_split, sentences_inputs
+from videobert_cli.pipeline.shown_sentences import (
+    require_caption_features,
+    sentences_by_split,
+    sentences_inputs,
+)
 from videobert_cli.pipeline.stage import Stage, StageReport
 from videobert_cli.pipeline.training_report import Training, is_report_due, look
 from videobert_cli.ranks import Ranks, connected_ranks
@@ -45,12 +49,14 @@ class SentenceTask:
         train: The core's function.
         fact: What the number of sentences is called in the model's manifest, which tells models of this task by it.
         card: The task by the name that model hubs give it, and what the model is.
+        reads_features: Whether it learns from the segments' raw features, too.
     """
 
     name: Training
     train: Callable[..., Learned]
     fact: str
     card: tuple[str, str]
+    reads_features: Callable[[Run], bool] = lambda _run: False
 
     def stage(self) -> Stage:
         """Return the stage."""
@@ -58,16 +64,23 @@ class SentenceTask:
             name=self.name,
             needs=lambda run: ("quantize",) if run.external_model else ("pretrain",),
             settings=self._settings,
-            inputs=_inputs,
+            inputs=self._inputs,
             execute=self._execute,
             outputs=self._outputs,
             help=self._help,
-            require=lambda run: require_sinks(
-                run.recipe.training(self.name).loop.log_to, key=f"{TRAININGS[self.name]}.loop.log_to"
-            ),
+            require=self._require,
             look=lambda run: look(run, self.name),
             is_look_due=lambda run: is_report_due(run, self.name),
         )
+
+    def _require(self, run: Run) -> None:
+        require_sinks(run.recipe.training(self.name).loop.log_to, key=f"{TRAININGS[self.name]}.loop.log_to")
+        if self.reads_features(run) and run.recipe.extract.keep == "words":
+            require_caption_features(run)
+
+    def _inputs(self, run: Run) -> dict[str, str]:
+        model = read_manifest(run.pretrained, kind="model").content_hash
+        return {"model": model, **sentences_inputs(run, with_features=self.reads_features(run))}
 
     def _settings(self, run: Run) -> dict[str, Any]:
         section = run.recipe.training(self.name).remembered()
@@ -89,7 +102,7 @@ class SentenceTask:
             start=loaded,
             card=(task, f"{what} of {run.recipe.data.videos.name}"),
             settings=self._settings(run),
-            parents=_inputs(run),
+            parents=self._inputs(run),
             facts=facts,
         )
         return StageReport(
@@ -103,7 +116,7 @@ class SentenceTask:
 
     def _train(self, run: Run, loaded: LoadedModel, *, ranks: Ranks) -> Learned:
         return self.train(
-            pairs=sentences_by_split(run, tokenizer=loaded.tokenizer),
+            pairs=sentences_by_split(run, tokenizer=loaded.tokenizer, with_features=self.reads_features(run)),
             pretrained=loaded.directory,
             tokenizer=loaded.tokenizer,
             options=run.recipe.training(self.name),
@@ -114,8 +127,3 @@ class SentenceTask:
             events=loop_events(run, self.name),
             ranks=ranks,
         )
-
-
-def _inputs(run: Run) -> dict[str, str]:
-    model = read_manifest(run.pretrained, kind="model").content_hash
-    return {"model": model, **sentences_inputs(run)}

@@ -42,7 +42,9 @@ def evaluate_captions(
                 at="evaluate.split",
                 fix="name a split whose videos have subtitles (data.videos)",
             )
-    captions = captioner.captions([each.words_T for each in shown])
+    captions = captioner.captions(
+        [each.words_T for each in shown], features=[each.feature_D for each in shown]
+    )
     scores = _scores(shown, [_best(found) for found in captions], with_meteor=True)
     # Without Java there is no METEOR: a report has numbers, so it is left out and the reason said.
     metrics = {name: float(value) for name, value in scores.metrics.items() if value is not None}

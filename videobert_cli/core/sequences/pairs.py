@@ -1,20 +1,21 @@
 """Sentences and the segments they tell of, in pairs: what retrieval and captioning learn."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from videobert_cli.core.sequences.joint import JointVocabulary, join, truncate, unmasked
 from videobert_cli.core.sequences.token_sequence import TokenSequence
 
-# Shapes: L tokens of a text, T clips.
+# Shapes: L tokens of a text, T clips, D feature.
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShownSentence:
     """A sentence of a video as token ids (L,) and as text, with the visual words (T,) of its clips.
 
-    Times are in seconds; they are those of its clips.
+    Times are in seconds; they are those of its clips. `feature_D` is the mean of their raw features, float32; D is 0
+    where it was not asked for.
     """
 
     video_id: str
@@ -23,6 +24,12 @@ class ShownSentence:
     words_T: np.ndarray
     start_seconds: float = 0.0
     end_seconds: float = 0.0
+    feature_D: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+
+
+def mean_feature(features_TD: np.ndarray) -> np.ndarray:
+    """Return the mean (D,) of clips' raw features (T, D) as float32."""
+    return np.asarray(features_TD.mean(axis=0, dtype=np.float32))
 
 
 def text_sequence(text_L: np.ndarray, *, vocabulary: JointVocabulary, max_num_tokens: int) -> TokenSequence:

@@ -16,7 +16,7 @@ from videobert_cli.core.tasks.beam_search import Said, beam_search
 from videobert_cli.core.tasks.options import CaptionSearchOptions
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 
-# Shapes: T words of a segment, R beams, V text tokens.
+# Shapes: T words of a segment, D raw feature, B segments, R beams, V text tokens.
 
 BATCH_NUM_SEQUENCES = 32
 
@@ -44,24 +44,32 @@ class Captioner:
         self._vocabulary = joint_vocabulary(tokenizer)
         self._options = options
 
-    def captions(self, words: Sequence[np.ndarray | None]) -> list[list[Caption]]:
+    def captions(
+        self, words: Sequence[np.ndarray | None], *, features: Sequence[np.ndarray] = ()
+    ) -> list[list[Caption]]:
         """Return for each segment of visual words (T,) its captions, at most `num_beams`, the best first.
 
-        A segment given as None has no video: what is said then is the language prior.
+        `features` has the mean raw feature (D,) of each, where the captioner looks at them. A segment whose words are
+        None has no video: what is said then is the language prior.
+
+        Raises:
+            CodebookMismatchError: The captioner looks at features, and these are none, or of another size.
         """
+        features = features or [np.zeros(0, dtype=np.float32)] * len(words)
         found: list[list[Caption]] = []
         for first in range(0, len(words), BATCH_NUM_SEQUENCES):
+            stop = first + BATCH_NUM_SEQUENCES
             found += [
                 [
                     Caption(text=self._tokenizer.decode(each.tokens), score=round(each.score, 4))
                     for each in said
                 ]
-                for said in self._search(words[first : first + BATCH_NUM_SEQUENCES])
+                for said in self._search(words[first:stop], features[first:stop])
             ]
         return found
 
     @torch.no_grad()
-    def _search(self, words: Sequence[np.ndarray | None]) -> list[list[Said]]:
+    def _search(self, words: Sequence[np.ndarray | None], features: Sequence[np.ndarray]) -> list[list[Said]]:
         model, options, tokenizer = self._model, self._options, self._tokenizer
         device = next(model.parameters()).device
         question = np.array(model.captioner.question_ids, dtype=np.int64)
@@ -77,7 +85,8 @@ class Captioner:
                 for words_T in words
             ]
         ).to(device)
-        cache = _repeated(model.look(batch), num=options.num_beams)
+        seen = model.look(batch, features_BD=self._feature_rows(words, features).to(device))
+        cache = _repeated(seen, num=options.num_beams)
 
         def step(tokens_X: Tensor, rows_X: Tensor) -> Tensor:
             cache.reorder(rows_X)
@@ -95,6 +104,17 @@ class Captioner:
             no_repeat_ngram=options.no_repeat_ngram,
             device=device,
         )
+
+    def _feature_rows(self, words: Sequence[np.ndarray | None], features: Sequence[np.ndarray]) -> Tensor:
+        """Return the features (B, D), zeros for what has no video; D is 0 where they are not looked at."""
+        captioner = self._model.captioner
+        rows_BD = np.zeros((len(words), captioner.feature_size), dtype=np.float32)
+        if captioner.looks_at_features:
+            for row_D, words_T, feature_D in zip(rows_BD, words, features, strict=True):
+                if words_T is not None:
+                    captioner.require_feature_size(len(feature_D))
+                    row_D[:] = feature_D
+        return torch.from_numpy(rows_BD)
 
 
 def _repeated(cache: DecoderCache, *, num: int) -> DecoderCache:

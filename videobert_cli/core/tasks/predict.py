@@ -9,6 +9,7 @@ import numpy as np
 
 from videobert_cli.core.model.captioning import VideoBERTForCaptioning
 from videobert_cli.core.model.pretraining import VideoBERTForPreTraining
+from videobert_cli.core.sequences.pairs import mean_feature
 from videobert_cli.core.tasks.caption import Captioner
 from videobert_cli.core.tasks.explain import Explanation
 from videobert_cli.core.tasks.forecast import Forecaster
@@ -107,7 +108,10 @@ def _caption(models: Sequence[LoadedModel], options: PredictOptions) -> Ask:
         )
 
     def ask(video: WatchedVideo) -> Mapping[str, Any]:
-        found = captioner.captions([video.words_of(segment) for segment in video.segments])
+        found = captioner.captions(
+            [video.words_of(segment) for segment in video.segments],
+            features=[mean_feature(video.features_of(segment)) for segment in video.segments],
+        )
         return {
             "captions": [
                 {

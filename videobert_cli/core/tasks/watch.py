@@ -46,6 +46,10 @@ class WatchedVideo:
         """Return the words (T,) of a segment."""
         return self.words_T[segment.first : segment.stop]
 
+    def features_of(self, segment: WatchedSegment) -> np.ndarray:
+        """Return the raw features (T, D) of a segment's clips."""
+        return self.features_TD[segment.first : segment.stop]
+
 
 class Watcher:
     """The backbone and the codebook that some models share, ready for one video after another.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from videobert_cli.core.model.caption_config import CaptionerConfig
+from videobert_cli.core.model.caption_config import WITH_FEATURES, CaptionEncoder, CaptionerConfig
 from videobert_cli.core.model.captioning import CaptioningOutput, VideoBERTForCaptioning
 from videobert_cli.core.model.flops import batch_flops
 from videobert_cli.core.sequences.documents import joint_vocabulary
@@ -28,15 +28,19 @@ from videobert_cli.errors import InputError, UsageError
 from videobert_cli.ranks import Ranks
 from videobert_cli.runtime import StopRequest
 
-# Shapes: B segments, T tokens of the longest caption.
+# Shapes: B segments, T tokens of the longest caption, D raw feature.
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionBatch:
-    """Segments with the question beside them, and their captions `[CLS] text [SEP]` (B, T), filled up with -100."""
+    """Segments with the question beside them, and their captions `[CLS] text [SEP]` (B, T), filled up with -100.
+
+    `features_BD` are the mean raw features of the segments' clips; D is 0 where the captioner looks at none.
+    """
 
     packed: PackedBatch
     captions_BT: np.ndarray
+    features_BD: np.ndarray
 
     @property
     def num_sequences(self) -> int:
@@ -58,20 +62,27 @@ class CaptionBatch:
         numbers_B = rank_shares(self.packed.cu_seqlens.diff().numpy(), num_ranks=num_ranks)[index]
         if not len(numbers_B):
             return self.nothing()
-        return type(self)(packed=self.packed.take(numbers_B), captions_BT=self.captions_BT[numbers_B])
+        return type(self)(
+            packed=self.packed.take(numbers_B),
+            captions_BT=self.captions_BT[numbers_B],
+            features_BD=self.features_BD[numbers_B],
+        )
 
     def nothing(self) -> Self:
         """Return the first segment with nothing to say about it."""
         blank_BT = np.full_like(self.captions_BT[:1], NO_LABEL)
-        return type(self)(packed=self.packed.nothing(), captions_BT=blank_BT)
+        return type(self)(
+            packed=self.packed.nothing(), captions_BT=blank_BT, features_BD=self.features_BD[:1]
+        )
 
     def split(self, num_parts: int) -> list[Self]:
         """Return the batch in parts of about equal numbers of the segments' tokens."""
         parts = self.packed.split(num_parts)
         ends = np.cumsum([part.num_sequences for part in parts])[:-1]
-        captions = np.split(self.captions_BT, ends)
+        captions, features = np.split(self.captions_BT, ends), np.split(self.features_BD, ends)
         return [
-            type(self)(packed=part, captions_BT=own_BT) for part, own_BT in zip(parts, captions, strict=True)
+            type(self)(packed=part, captions_BT=own_BT, features_BD=own_BD)
+            for part, own_BT, own_BD in zip(parts, captions, features, strict=True)
         ]
 
 
@@ -117,7 +128,12 @@ class CaptionJob:
         return PartReport(loss=output.loss * weight, metrics={"accuracy": accuracy})
 
     def num_flops(self, batch: CaptionBatch) -> float:
-        """Return the operations of the encoder, forward and backward; the decoder's are a few in a hundred of them."""
+        """Return the operations of the encoder, forward and backward; the decoder's are a few in a hundred of them.
+
+        Without an encoder there is no share of the peak to tell: 0.
+        """
+        if self.model.captioner.encoder == "features":
+            return 0.0
         return batch_flops(self.model.config, batch.packed)
 
     def sample_ids(self, step: int, *, first_sequence: int, num_sequences: int) -> tuple[str, ...]:  # noqa: ARG002 - as in `batch`
@@ -158,12 +174,16 @@ class CaptionJob:
         captions_BT = np.full((len(shown), 2 + max(map(len, texts))), NO_LABEL, dtype=np.int64)
         for row_T, text_L in zip(captions_BT, texts, strict=True):
             row_T[: len(text_L) + 2] = [self._tokenizer.cls_id, *text_L, self._tokenizer.sep_id]
-        return CaptionBatch(packed=pack(sequences), captions_BT=captions_BT)
+        features_BD = np.stack([each.feature_D for each in shown])
+        return CaptionBatch(packed=pack(sequences), captions_BT=captions_BT, features_BD=features_BD)
 
     def _output(self, batch: CaptionBatch, *, model: nn.Module, label_smoothing: float) -> CaptioningOutput:
         captions_BT = torch.from_numpy(batch.captions_BT).to(self._device)
         output: CaptioningOutput = model(
-            batch.packed.to(self._device), captions_BT, label_smoothing=label_smoothing
+            batch.packed.to(self._device),
+            captions_BT,
+            label_smoothing=label_smoothing,
+            features_BD=torch.from_numpy(batch.features_BD).to(self._device),
         )
         return output
 
@@ -199,7 +219,7 @@ def finetune_captioner(
     this with the same arguments, and all get the model.
 
     Raises:
-        InputError: No sentence of the training split covers a clip.
+        InputError: No sentence of the training split covers a clip, or the encoder reads features and there are none.
         UsageError: The question leaves no position for a word.
         InterruptedRunError: A stop was asked for; the state is saved.
     """
@@ -215,6 +235,7 @@ def finetune_captioner(
         max_num_tokens=options.max_num_tokens,
         question_ids=tuple(question_ids(options.question, tokenizer)),
         mask_id=tokenizer.mask_id,
+        feature_size=feature_size(pairs["train"][0], encoder=options.encoder),
     )
     model = VideoBERTForCaptioning.from_encoder(
         pretrained, captioner=captioner, dropout=options.dropout, seed=seed
@@ -252,6 +273,23 @@ def finetune_captioner(
     return CaptionResult(
         model=together.whole(model), training=training, num_train_sentences=len(pairs["train"])
     )
+
+
+def feature_size(shown: ShownSentence, *, encoder: CaptionEncoder) -> int:
+    """Return the size of the features that a captioner with this encoder looks at; 0 where it looks at none.
+
+    Raises:
+        InputError: It looks at features, and the sentence has none.
+    """
+    if encoder not in WITH_FEATURES:
+        return 0
+    if not len(shown.feature_D):
+        raise InputError(
+            f"`encoder: {encoder}` reads features, and the sentences have none",
+            at="finetune.caption.encoder",
+            fix="--set finetune.caption.encoder=cloze",
+        )
+    return len(shown.feature_D)
 
 
 def question_ids(question: str, tokenizer: VideoBERTTokenizer) -> list[int]:

@@ -4,6 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from videobert_cli.core.model.caption_config import CaptionEncoder
 from videobert_cli.core.model.options import FrozenPart
 from videobert_cli.core.training.options import (
     NOT_REMEMBERED_OF_LOOP,
@@ -38,10 +39,11 @@ def _finetune_loop() -> LoopOptions:
 class CaptionOptions(Options):
     """`finetune.caption:` a pretrained model learns to tell in a sentence what a segment shows."""
 
-    encoder: Literal["end_to_end", "cloze"] = Field(
+    encoder: CaptionEncoder = Field(
         default="end_to_end",
         description="`end_to_end`: the encoder is trained and the decoder looks at all its states; `cloze`: the "
-        "paper's features, from an encoder that stays as it is.",
+        "paper's features, from an encoder that stays as it is; `features`: the mean raw feature of the segment's "
+        "clips alone (the paper's S3D row); `cloze_and_features`: both (its best row).",
     )
     question: str = Field(
         default=PAPER_QUESTION,

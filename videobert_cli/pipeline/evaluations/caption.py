@@ -24,9 +24,15 @@ def _measure(run: Run) -> TaskResult:
             at=str(loaded.directory),
             fix=run.loaded.command("caption"),
         )
+    asked = shown_sentences(
+        run,
+        options.split,
+        tokenizer=loaded.tokenizer,
+        with_features=loaded.model.captioner.looks_at_features,
+    )
     return evaluate_captions(
         Captioner(loaded.model, loaded.tokenizer, options=options.caption),
-        list(shown_sentences(run, options.split, tokenizer=loaded.tokenizer)),
+        list(asked),
         train=list(shown_sentences(run, "train", tokenizer=loaded.tokenizer)),
         num_words=run.words.num_words,
     )

@@ -12,8 +12,8 @@ from videobert_cli.core.metrics.probes import Rows, probe_probabilities, word_hi
 from videobert_cli.core.model.labels import LabelHead
 from videobert_cli.core.training.units import LabelledUnit
 from videobert_cli.errors import InputError
-from videobert_cli.pipeline.gallery import features_of_run
 from videobert_cli.pipeline.run import Run
+from videobert_cli.pipeline.segment_features import require_segment_features
 
 
 def baselines(
@@ -45,17 +45,13 @@ def _word_histograms(run: Run, units: Sequence[LabelledUnit]) -> Rows:
 
 def _mean_features(run: Run, units: Sequence[LabelledUnit]) -> np.ndarray:
     """Return the mean raw feature of each unit's clips, a row each."""
-    store = features_of_run(run)
-    if store is None:
-        raise InputError(
-            "linear_probe reads features, and extraction kept words alone",
-            at="extract.keep",
-            fix="--set extract.keep=both and extract again, or leave linear_probe out of evaluate.classify.baselines",
-        )
+    features = require_segment_features(
+        run, reader="linear_probe", otherwise="leave linear_probe out of evaluate.classify.baselines"
+    )
     means = [
         np.concatenate(
             [
-                store.read(segment.video_id).features_TD[segment.first_clip :][: len(segment.words_T)]
+                features.clips(segment.video_id, first=segment.first_clip, num=len(segment.words_T))
                 for segment in unit.segments
             ]
         ).mean(axis=0, dtype=np.float32)

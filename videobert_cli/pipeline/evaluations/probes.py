@@ -10,20 +10,15 @@ from videobert_cli.core.sequences.labelled import LabelledWords, with_labels
 from videobert_cli.core.tasks.segment_states import segment_states
 from videobert_cli.errors import InputError
 from videobert_cli.pipeline.evaluations.evaluation import Evaluation, is_pretrained, pretrained_model
-from videobert_cli.pipeline.gallery import features_of_run
 from videobert_cli.pipeline.run import Run
+from videobert_cli.pipeline.segment_features import require_segment_features, segment_features
 
 Represent = Callable[[Sequence[LabelledWords]], dict[str, np.ndarray]]
 
 
 def _measure_linear_probe(run: Run) -> TaskResult:
     options = run.recipe.evaluate
-    if features_of_run(run) is None:
-        raise InputError(
-            "linear_probe reads features, and extraction kept words alone",
-            at="extract.keep",
-            fix="--set extract.keep=both and extract again, or leave linear_probe out of evaluate.tasks",
-        )
+    require_segment_features(run, reader="linear_probe", otherwise="leave linear_probe out of evaluate.tasks")
     represent = _represent(run, task="linear_probe")
     columns = {"verb": options.verb, "object": options.object}
     return evaluate_linear_probe(
@@ -50,15 +45,15 @@ def _measure_few_shot(run: Run) -> TaskResult:
 def _represent(run: Run, *, task: str) -> Represent:
     """Return what makes features of segments: the encoder's, and the raw ones where they were kept."""
     loaded, model = pretrained_model(run, task=task)
-    store = features_of_run(run)
+    features = segment_features(run)
 
     def represent(segments: Sequence[LabelledWords]) -> dict[str, np.ndarray]:
         found = {
             "encoder": segment_states(model, loaded.tokenizer, words=[each.words_T for each in segments])
         }
-        if store is not None:
+        if features is not None:
             means = [
-                store.read(each.video_id).features_TD[each.first_clip :][: len(each.words_T)].mean(axis=0)
+                features.clips(each.video_id, first=each.first_clip, num=len(each.words_T)).mean(axis=0)
                 for each in segments
             ]
             found["raw"] = np.asarray(means, dtype=np.float32)
