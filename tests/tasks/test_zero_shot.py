@@ -68,8 +68,17 @@ def segments(num, *, seed=0):
 
 
 def by_hand(model, tokenizer, words_T, *, slot, candidate):
-    """Mean log-probability of a candidate's pieces, one sequence, written out."""
+    """Mean log-probability of a candidate's pieces, each behind those before it, one sequence a piece, written out."""
     pieces = tokenizer.text_ids(candidate)
+    return np.mean(
+        [
+            piece_by_hand(model, tokenizer, words_T, slot=slot, pieces=pieces, place=n)
+            for n in range(len(pieces))
+        ]
+    )
+
+
+def piece_by_hand(model, tokenizer, words_T, *, slot, pieces, place):
     masks = {"verb": 1, "object": 1} | {slot: len(pieces)}
     text = [*tokenizer.text_ids("now let me show you how to"), *[tokenizer.mask_id] * masks["verb"]]
     start = len(text) - masks["verb"]
@@ -77,6 +86,7 @@ def by_hand(model, tokenizer, words_T, *, slot, candidate):
     if slot == "object":
         start = len(text)
     text += [tokenizer.mask_id] * masks["object"]
+    text[start : start + place] = pieces[:place]
     visual = [] if words_T is None else [tokenizer.word_to_id(int(word)) for word in words_T]
     middle = [] if words_T is None else [tokenizer.glue_id]
     ids = [tokenizer.cls_id, *text, *middle, *visual, tokenizer.sep_id]
@@ -86,10 +96,9 @@ def by_hand(model, tokenizer, words_T, *, slot, candidate):
         input_ids=np.array(ids), token_type_ids=np.array(types), labels=np.full(len(ids), -100)
     )
     with torch.no_grad():
-        positions = torch.arange(len(pieces)) + 1 + start
-        logits = model.token_logits(pack([sequence]), positions)[:, : tokenizer.num_text_tokens]
-    chosen = torch.log_softmax(logits, dim=-1)[torch.arange(len(pieces)), torch.tensor(pieces)]
-    return float(chosen.mean())
+        positions = torch.tensor([1 + start + place])
+        logits = model.token_logits(pack([sequence]), positions)[0, : tokenizer.num_text_tokens]
+    return float(torch.log_softmax(logits, dim=-1)[pieces[place]])
 
 
 @pytest.mark.parametrize("slot", ["verb", "object"])
@@ -196,8 +205,8 @@ def test_many_segments_are_asked_without_holding_the_vocabulary_for_all_of_them(
     asked = []
     inner = Cloze._log_probabilities
 
-    def counting(self, words, *, slot, num_pieces):
-        found = inner(self, words, slot=slot, num_pieces=num_pieces)
+    def counting(self, words, **options):
+        found = inner(self, words, **options)
         asked.append(found.shape[0])
         return found
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Literal, Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ from videobert_cli.core.tasks.visual_questions import joint_ids
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 from videobert_cli.errors import UsageError
 
-# Shapes: N segments, C candidates, T words of one segment, P masked positions, V joint vocabulary.
+# Shapes: N segments, B of one batch, C candidates, T words of one segment, V text vocabulary.
 
 Slot = Literal["verb", "object"]
 SLOTS: tuple[Slot, ...] = ("verb", "object")
@@ -106,22 +107,28 @@ class Cloze:
     ) -> np.ndarray:
         """Return log-probabilities (N, C): the mean over a candidate's WordPieces, the other slot left masked.
 
+        Each piece is asked with those before it said and those behind it masked, as a word is read: asked all at once,
+        "pot ##at ##o" and "tom ##at ##o" would share their endings' scores whatever their beginnings.
         A segment given as None has no video: its row is the language prior (the template alone). A candidate without a
         WordPiece, or with more of them than the model has positions for, scores minus infinity.
         """
-        pieces = [self._tokenizer.text_ids(candidate) for candidate in candidates]
-        scores_NC = np.full((len(words), len(candidates)), -np.inf, dtype=np.float64)
-        for num_pieces in sorted({len(ids) for ids in pieces if 0 < len(ids) <= self._max_num_pieces}):
-            columns = [column for column, ids in enumerate(pieces) if len(ids) == num_pieces]
+        pieces = [tuple(self._tokenizer.text_ids(candidate)) for candidate in candidates]
+        fits = [0 < len(ids) <= self._max_num_pieces for ids in pieces]
+        scores_NC = np.where(fits, 0.0, -np.inf) * np.ones((len(words), 1))
+        asked = {(len(ids), ids[:place]) for ids in compress(pieces, fits) for place in range(len(ids))}
+        for num_pieces, said in sorted(asked):
+            nexts = {
+                column: ids[len(said)]
+                for column, ids in enumerate(pieces)
+                if len(ids) == num_pieces and ids[: len(said)] == said
+            }
             # Picked batch by batch: the log-probabilities of the whole vocabulary for all segments are gigabytes.
             for start in range(0, len(words), BATCH_NUM_SEQUENCES):
                 portion = slice(start, start + BATCH_NUM_SEQUENCES)
-                log_probabilities_NPV = self._log_probabilities(
-                    words[portion], slot=slot, num_pieces=num_pieces
+                found_BV = self._log_probabilities(
+                    words[portion], slot=slot, num_pieces=num_pieces, said=said
                 )
-                for column in columns:
-                    picked_NP = log_probabilities_NPV[:, np.arange(num_pieces), pieces[column]]
-                    scores_NC[portion, column] = picked_NP.mean(axis=1)
+                scores_NC[portion, list(nexts)] += found_BV[:, list(nexts.values())] / num_pieces
         return scores_NC
 
     def token_of(self, name: str) -> int | None:
@@ -132,36 +139,37 @@ class Cloze:
     def token_scores(self, words: Sequence[np.ndarray | None], *, slot: Slot) -> Iterator[np.ndarray]:
         """Yield log-probabilities (B, V) of all text tokens at the slot's mask, batch by batch."""
         for start in range(0, len(words), BATCH_NUM_SEQUENCES):
-            found = self._log_probabilities(
-                words[start : start + BATCH_NUM_SEQUENCES], slot=slot, num_pieces=1
-            )
-            yield found[:, 0]
+            yield self._log_probabilities(words[start : start + BATCH_NUM_SEQUENCES], slot=slot)
 
     @torch.no_grad()
     def _log_probabilities(
-        self, words: Sequence[np.ndarray | None], *, slot: Slot, num_pieces: int
+        self,
+        words: Sequence[np.ndarray | None],
+        *,
+        slot: Slot,
+        num_pieces: int = 1,
+        said: tuple[int, ...] = (),
     ) -> np.ndarray:
-        """Return log-probabilities of text tokens at the slot's masks, (N, num_pieces, text vocabulary)."""
-        text_L, first_mask = self.text(slot=slot, num_pieces=num_pieces)
+        """Return log-probabilities (N, V) of text tokens at the slot's first mask, behind the pieces that are said."""
+        text_L, first_mask = self.text(slot=slot, num_pieces=num_pieces, said=said)
         sequences = [self.sequence(text_L, words_T) for words_T in words]
         batch = pack(sequences).to(self._device)
-        starts = batch.cu_seqlens[:-1].long()
-        offsets = torch.arange(num_pieces, device=self._device) + first_mask + 1  # after [CLS]
-        positions_P = (starts[:, None] + offsets[None, :]).reshape(-1)
-        logits_PV = self._model.token_logits(batch, positions_P).float()
-        text_logits_PV = logits_PV[:, : self._tokenizer.num_text_tokens]
-        log_probabilities_PV = torch.log_softmax(text_logits_PV, dim=-1)
-        return log_probabilities_PV.reshape(len(words), num_pieces, -1).cpu().numpy()
+        positions_N = batch.cu_seqlens[:-1].long() + first_mask + 1  # after [CLS]
+        logits_NV = self._model.token_logits(batch, positions_N).float()
+        text_logits_NV = logits_NV[:, : self._tokenizer.num_text_tokens]
+        return np.asarray(torch.log_softmax(text_logits_NV, dim=-1).cpu().numpy())
 
-    def text(self, *, slot: Slot, num_pieces: int) -> tuple[np.ndarray, int]:
-        """Return the template's ids with `num_pieces` masks in the slot and one in the other, and the slot's start."""
+    def text(self, *, slot: Slot, num_pieces: int, said: tuple[int, ...] = ()) -> tuple[np.ndarray, int]:
+        """Return the template's ids and the place of the slot's first mask.
+
+        In the slot stand the pieces that are `said` and masks, `num_pieces` together; in the other slot one mask.
+        """
         before, between, after = self._parts
         mask = [self._tokenizer.mask_id]
-        if slot == "verb":
-            return np.array([*before, *mask * num_pieces, *between, *mask, *after]), len(before)
-        return np.array([*before, *mask, *between, *mask * num_pieces, *after]), len(before) + 1 + len(
-            between
-        )
+        asked = [*said, *mask * (num_pieces - len(said))]
+        verb, object_ = (asked, mask) if slot == "verb" else (mask, asked)
+        first = len(before) if slot == "verb" else len(before) + 1 + len(between)
+        return np.array([*before, *verb, *between, *object_, *after]), first + len(said)
 
     def sequence(self, text_L: np.ndarray, words_T: np.ndarray | None) -> TokenSequence:
         """Return the question beside a segment's words (T,), `MASKED` where one is hidden, or alone."""
