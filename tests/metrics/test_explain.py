@@ -167,7 +167,7 @@ def test_a_method_that_knows_nothing_is_no_better_than_random(monkeypatch) -> No
 def test_clips_that_the_model_has_no_room_for_are_not_hidden() -> None:
     long = segment(0, 30)
     [answer] = cloze_answers([long])
-    room = answer.asked.max_num_clips
+    room = answer.asked.parts[0].max_num_clips
     assert room < 30
     found = deletion(answer.asked, long.words_T, hidden_shares=(0.5,), seed=0)
     same = deletion(answer.asked, long.words_T[:room], hidden_shares=(0.5,), seed=0)

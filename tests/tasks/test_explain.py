@@ -23,10 +23,13 @@ def asked_cloze(answer="fry"):
 
 
 def log_probability(asked, words):
-    batch = asked.batch([words])
+    return float(np.mean([part_log_probability(part, words) for part in asked.parts]))
+
+
+def part_log_probability(part, words):
+    batch = part.batch([words])
     with torch.no_grad():
-        hidden = asked.model.bert(batch).hidden_SH
-        return float(asked.log_probability(hidden, batch)[0])
+        return float(part.log_probability(part.model.bert(batch).hidden_SH, batch)[0])
 
 
 def test_what_is_explained_is_what_the_task_says() -> None:
@@ -53,25 +56,31 @@ def test_occlusion_is_what_each_hidden_clip_costs(asked) -> None:
 
 def at_the_start(asked):
     """The log-probability where all clips have the mask's embedding, and are clips all the same."""
-    batch = asked.batch([WORDS])
+    return float(np.mean([part_at_the_start(part) for part in asked.parts]))
+
+
+def part_at_the_start(part):
+    batch = part.batch([WORDS])
     with torch.no_grad():
-        hidden = asked.batch([np.full(len(WORDS), MASKED)])
-        states = asked.model.bert.encoder(asked.model.bert.embeddings(hidden), SequenceLayout.of(hidden))
-        return float(asked.log_probability(states, batch)[0])
+        hidden = part.batch([np.full(len(WORDS), MASKED)])
+        states = part.model.bert.encoder(part.model.bert.embeddings(hidden), SequenceLayout.of(hidden))
+        return float(part.log_probability(states, batch)[0])
 
 
-@pytest.mark.parametrize("asked", [asked_cloze(), AskedClass(CLASSIFIER, TOKENIZER, number=1)])
+@pytest.mark.parametrize(
+    "asked", [asked_cloze(), asked_cloze("cut fry"), AskedClass(CLASSIFIER, TOKENIZER, number=1)]
+)
 def test_integrated_gradients_sum_to_what_the_clips_are_worth(asked) -> None:
     found = explain(asked, WORDS, method="gradients")
     worth = log_probability(asked, WORDS) - at_the_start(asked)
     assert abs(worth) > 0.01
     assert sum(found.weights) == pytest.approx(worth, rel=0.01, abs=1e-3)
-    assert all(parameter.grad is None for parameter in asked.model.parameters())
+    assert all(parameter.grad is None for part in asked.parts for parameter in part.model.parameters())
 
 
 def test_gradients_are_captums() -> None:
     captum = pytest.importorskip("captum.attr", reason="captum is not installed")
-    asked = asked_cloze()
+    [asked] = asked_cloze().parts
     ends = asked.batch([np.full(len(WORDS), MASKED), WORDS])
     with torch.no_grad():
         start, stop = asked.model.bert.embeddings(ends).chunk(2)
@@ -86,27 +95,28 @@ def test_gradients_are_captums() -> None:
     )
     first = asked.first_clip
     weights = theirs[0].sum(-1)[first : first + len(WORDS)].detach().numpy()
-    np.testing.assert_allclose(explain(asked, WORDS, method="gradients").weights, weights, atol=2e-4)
+    np.testing.assert_allclose(explain(asked_cloze(), WORDS, method="gradients").weights, weights, atol=2e-4)
 
 
 @pytest.mark.parametrize(
     ("asked", "places", "first"),
     [
-        # [CLS] pour [MASK] [MASK] [>] and the clips; the object is the second mask.
+        # [CLS] pour [MASK] [MASK] [>] and the clips; the object is the second mask, read piece by piece.
         (asked_cloze(), [3], 5),
         (asked_cloze("cut fry"), [3, 4], 6),
         (AskedClass(CLASSIFIER, TOKENIZER, number=1), [0], 1),
     ],
 )
 def test_attention_is_shared_from_where_the_answer_is_read(asked, places, first) -> None:
-    batch = asked.batch([WORDS])
-    ids = batch.input_ids_S.tolist()
-    wanted = TOKENIZER.mask_id if places != [0] else ids[0]
-    assert [ids[place] for place in places] == [wanted] * len(places)
-    [heads] = recorded_attention(asked.model.bert, batch).numpy()
-    mean = (heads[0] + heads[1]) / 2
-    # One layer: a clip gets half of what the places attend to it, and none of the residual, which stays with them.
-    expected = sum(mean[place] / 2 for place in places) / len(places)
+    expected = 0.0
+    for part, place in zip(asked.parts, places, strict=True):
+        batch = part.batch([WORDS])
+        ids = batch.input_ids_S.tolist()
+        assert ids[place] == (TOKENIZER.mask_id if place else ids[0])
+        [heads] = recorded_attention(part.model.bert, batch).numpy()
+        mean = (heads[0] + heads[1]) / 2
+        # One layer: a clip gets half of what the place attends to it, and none of the residual, which stays with it.
+        expected += mean[place] / 2 / len(places)
     found = explain(asked, WORDS, method="attention")
     assert found.unit == "share"
     np.testing.assert_allclose(found.weights, expected[first : first + 4], atol=6e-5)
@@ -128,5 +138,5 @@ def test_clips_that_do_not_fit_were_not_read_and_carried_nothing() -> None:
         asked = asked_cloze()
         found = explain(asked, many, method=method)
         assert len(found.weights) == 30
-        assert set(found.weights[asked.max_num_clips :]) == {0.0}
-        assert any(found.weights[: asked.max_num_clips])
+        assert set(found.weights[asked.parts[0].max_num_clips :]) == {0.0}
+        assert any(found.weights[: asked.parts[0].max_num_clips])

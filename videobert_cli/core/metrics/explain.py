@@ -14,7 +14,7 @@ import numpy as np
 from videobert_cli.core.metrics.evaluate import TaskResult, identity
 from videobert_cli.core.metrics.intervals import mean_interval, paired_difference
 from videobert_cli.core.sequences.labelled import LabelledWords
-from videobert_cli.core.tasks.explain import METHODS, AskedSequence, Method, clip_weights, log_probabilities
+from videobert_cli.core.tasks.explain import METHODS, Asked, Method, clip_weights, log_probabilities
 from videobert_cli.core.tasks.visual_questions import MASKED
 from videobert_cli.errors import InputError
 from videobert_cli.runtime import derive_seed
@@ -31,7 +31,7 @@ class ExplainedAnswer:
     """A segment and the model's own answer about it, right or wrong: that is what is explained."""
 
     segment: LabelledWords
-    asked: AskedSequence
+    asked: Asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +61,12 @@ def measured_segments(
     return [segments[number] for number in sorted(sorted(several, key=drawn)[:num_segments])]
 
 
-def deletion(
-    asked: AskedSequence, words_T: np.ndarray, *, hidden_shares: Sequence[float], seed: int
-) -> Deletion:
+def deletion(asked: Asked, words_T: np.ndarray, *, hidden_shares: Sequence[float], seed: int) -> Deletion:
     """Return what the answer about words (T,) loses as `hidden_shares` of them are hidden, one clip at least.
 
     Clips that the model has no room for are not hidden, and do not count.
     """
-    words_T = words_T[: asked.max_num_clips]
+    words_T = words_T[: asked.parts[0].max_num_clips]
     weights = {method: clip_weights(asked, words_T, method=method) for method in METHODS}
     most = [np.argsort(-weights[method], kind="stable") for method in METHODS]
     least = [np.argsort(weights[method], kind="stable") for method in METHODS]

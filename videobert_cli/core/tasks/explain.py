@@ -50,11 +50,7 @@ class Explanation:
 
 
 class AskedSequence(Protocol):
-    """A question about words with the log-probability of one answer."""
-
-    @property
-    def answer(self) -> str:
-        """The answer."""
+    """A question about words in one sequence, with the log-probability of one answer."""
 
     def batch(self, words: Sequence[np.ndarray]) -> PackedBatch:
         """Return the question about each of `words` (T,), `MASKED` where a clip is hidden, on the model's device."""
@@ -67,8 +63,8 @@ class AskedSequence(Protocol):
         """The place of the first clip in a sequence."""
 
     @property
-    def answer_places(self) -> tuple[int, ...]:
-        """The places in a sequence that the answer is read at."""
+    def answer_place(self) -> int:
+        """The place in a sequence that the answer is read at."""
 
     @property
     def max_num_clips(self) -> int:
@@ -79,25 +75,41 @@ class AskedSequence(Protocol):
         """The model that is asked."""
 
 
-def explain(asked: AskedSequence, words_T: np.ndarray, *, method: Method) -> Explanation:
+class Asked(Protocol):
+    """An answer whose log-probability is the mean of its parts': a cloze's WordPieces, a classifier's one question."""
+
+    @property
+    def answer(self) -> str:
+        """The answer."""
+
+    @property
+    def parts(self) -> Sequence[AskedSequence]:
+        """The questions, at least one, with the same room for clips."""
+
+
+def explain(asked: Asked, words_T: np.ndarray, *, method: Method) -> Explanation:
     """Return how much each word (T,) of a segment carried an answer; clips that were not read carried nothing."""
     weights_T = clip_weights(asked, words_T, method=method)
     weights = tuple(round(float(weight), 4) for weight in weights_T)
     return Explanation(answer=asked.answer, method=method, weights=weights)
 
 
-def clip_weights(asked: AskedSequence, words_T: np.ndarray, *, method: Method) -> np.ndarray:
-    """Return the weight (T,) of each word of a segment, 0 for those that were not read."""
+def clip_weights(asked: Asked, words_T: np.ndarray, *, method: Method) -> np.ndarray:
+    """Return the weight (T,) of each word of a segment, the mean over parts, 0 for those that were not read."""
     weigh = {"occlusion": _occlusion, "gradients": _integrated_gradients, "attention": _attention}[method]
     weights_T = np.zeros(len(words_T))
-    read_T = words_T[: asked.max_num_clips]
-    weights_T[: len(read_T)] = weigh(asked, read_T)
+    read_T = words_T[: asked.parts[0].max_num_clips]
+    weights_T[: len(read_T)] = np.mean([weigh(part, read_T) for part in asked.parts], axis=0)
     return weights_T
 
 
-@torch.no_grad()
-def log_probabilities(asked: AskedSequence, words: Sequence[np.ndarray]) -> np.ndarray:
+def log_probabilities(asked: Asked, words: Sequence[np.ndarray]) -> np.ndarray:
     """Return the answer's log-probability (B,) beside each of `words` (T,), `MASKED` where a clip is hidden."""
+    return np.asarray(np.mean([_log_probabilities(part, words) for part in asked.parts], axis=0))
+
+
+@torch.no_grad()
+def _log_probabilities(asked: AskedSequence, words: Sequence[np.ndarray]) -> np.ndarray:
     found = []
     for start in range(0, len(words), BATCH_NUM_SEQUENCES):
         batch = asked.batch(words[start : start + BATCH_NUM_SEQUENCES])
@@ -108,7 +120,7 @@ def log_probabilities(asked: AskedSequence, words: Sequence[np.ndarray]) -> np.n
 def _occlusion(asked: AskedSequence, words_T: np.ndarray) -> np.ndarray:
     hidden_TT = np.repeat(words_T[None].astype(np.int64), len(words_T), axis=0)
     np.fill_diagonal(hidden_TT, MASKED)
-    found_B = log_probabilities(asked, [words_T, *hidden_TT])
+    found_B = _log_probabilities(asked, [words_T, *hidden_TT])
     return np.asarray(found_B[0] - found_B[1:])
 
 
@@ -132,7 +144,7 @@ def _integrated_gradients(asked: AskedSequence, words_T: np.ndarray) -> np.ndarr
 
 def _attention(asked: AskedSequence, words_T: np.ndarray) -> np.ndarray:
     attention_LNSS = recorded_attention(asked.model.bert, asked.batch([words_T])).cpu().numpy()
-    shares_S = rollout(attention_LNSS)[list(asked.answer_places)].mean(axis=0)
+    shares_S = rollout(attention_LNSS)[asked.answer_place]
     return np.asarray(shares_S[asked.first_clip : asked.first_clip + len(words_T)])
 
 

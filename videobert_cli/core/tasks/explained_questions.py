@@ -13,26 +13,20 @@ from videobert_cli.core.tasks.classify import class_probabilities, word_sequence
 from videobert_cli.core.tasks.zero_shot import Cloze, Slot
 from videobert_cli.core.text.tokenizer import VideoBERTTokenizer
 
-# Shapes: T clips, S tokens, B sequences, P masked positions, H hidden size, N segments, C candidates or classes.
+# Shapes: T clips, S tokens, B sequences, V text tokens, H hidden size, N segments, C candidates or classes.
 
 
-class AskedCloze:
-    """The cloze: the mean log-probability of an answer's WordPieces at a slot, among all text tokens."""
+class AskedPiece:
+    """One WordPiece of an answer: the log-probability of the next behind those that are said, among all text tokens."""
 
     def __init__(
-        self,
-        model: VideoBERTForPreTraining,
-        tokenizer: VideoBERTTokenizer,
-        *,
-        template: str,
-        slot: Slot,
-        answer: str,
+        self, model: VideoBERTForPreTraining, cloze: Cloze, *, slot: Slot, pieces: tuple[int, ...], place: int
     ) -> None:
         self.model = model
-        self.answer = answer
-        self._cloze = Cloze(model, tokenizer, template=template)
-        self._pieces = tokenizer.text_ids(answer)
-        self._text_L, self._first_mask = self._cloze.text(slot=slot, num_pieces=len(self._pieces))
+        self._cloze = cloze
+        self._piece = pieces[place]
+        self._text_L, first_mask = cloze.text(slot=slot, num_pieces=len(pieces), said=pieces[:place])
+        self._place = first_mask + 1  # after [CLS]
 
     @property
     def first_clip(self) -> int:
@@ -40,10 +34,9 @@ class AskedCloze:
         return len(self._text_L) + 2
 
     @property
-    def answer_places(self) -> tuple[int, ...]:
-        """The places of the answer's masks: one for each of its WordPieces, after [CLS]."""
-        first = self._first_mask + 1
-        return tuple(range(first, first + len(self._pieces)))
+    def answer_place(self) -> int:
+        """The place of the piece's mask."""
+        return self._place
 
     @property
     def max_num_clips(self) -> int:
@@ -56,15 +49,32 @@ class AskedCloze:
         return pack([self._cloze.sequence(self._text_L, words_T) for words_T in words]).to(device)
 
     def log_probability(self, hidden_SH: Tensor, batch: PackedBatch) -> Tensor:
-        """Return the answer's mean log-probability [B]."""
-        pieces_P = torch.tensor(self._pieces, device=hidden_SH.device)
-        offsets_P = torch.tensor(self.answer_places, device=hidden_SH.device)
-        positions = (batch.cu_seqlens[:-1].long()[:, None] + offsets_P).reshape(-1)
+        """Return the piece's log-probability [B]."""
+        positions_B = batch.cu_seqlens[:-1].long() + self._place
         head = self.model.cls.predictions
-        rows = head.transform(hidden_SH.index_select(0, positions))
-        logits = head.text_block(rows, self.model.bert.embeddings).logits().float()
-        logs = torch.log_softmax(logits, dim=-1).view(len(batch.cu_seqlens) - 1, len(pieces_P), -1)
-        return logs.gather(2, pieces_P.expand(len(logs), -1)[..., None])[..., 0].mean(dim=1)
+        rows_BH = head.transform(hidden_SH.index_select(0, positions_B))
+        logits_BV = head.text_block(rows_BH, self.model.bert.embeddings).logits().float()
+        return torch.log_softmax(logits_BV, dim=-1)[:, self._piece]
+
+
+class AskedCloze:
+    """The cloze: the mean log-probability of an answer's WordPieces at a slot, read in order, as `Cloze` scores it."""
+
+    def __init__(
+        self,
+        model: VideoBERTForPreTraining,
+        tokenizer: VideoBERTTokenizer,
+        *,
+        template: str,
+        slot: Slot,
+        answer: str,
+    ) -> None:
+        self.answer = answer
+        cloze = Cloze(model, tokenizer, template=template)
+        pieces = tuple(tokenizer.text_ids(answer))
+        self.parts = tuple(
+            AskedPiece(model, cloze, slot=slot, pieces=pieces, place=place) for place in range(len(pieces))
+        )
 
 
 class AskedClass:
@@ -79,14 +89,19 @@ class AskedClass:
         self._number = number
 
     @property
+    def parts(self) -> "tuple[AskedClass]":
+        """What is asked: itself, in one sequence."""
+        return (self,)
+
+    @property
     def first_clip(self) -> int:
         """The place of the first clip: after [CLS]."""
         return 1
 
     @property
-    def answer_places(self) -> tuple[int, ...]:
+    def answer_place(self) -> int:
         """The place of [CLS]."""
-        return (0,)
+        return 0
 
     @property
     def max_num_clips(self) -> int:

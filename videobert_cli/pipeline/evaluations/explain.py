@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from videobert_cli.core.metrics.evaluate import TaskResult
 from videobert_cli.core.metrics.explain import ExplainedAnswer, evaluate_explanations, measured_segments
 from videobert_cli.core.sequences.labelled import LabelledWords, with_labels
-from videobert_cli.core.tasks.explain import AskedSequence
+from videobert_cli.core.tasks.explain import Asked
 from videobert_cli.core.tasks.explained_questions import asked_of_classifier, asked_of_cloze
 from videobert_cli.core.tasks.zero_shot import SLOTS
 from videobert_cli.core.training.model_directory import load_model
@@ -64,7 +64,7 @@ def _measured(run: Run, segments: Sequence[LabelledWords]) -> list[LabelledWords
 
 def _evaluated(
     run: Run,
-    asked: Mapping[str, Sequence[AskedSequence]],
+    asked: Mapping[str, Sequence[Asked]],
     *,
     task: str,
     segments: Sequence[LabelledWords],
